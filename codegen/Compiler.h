@@ -1,0 +1,72 @@
+//===- Compiler.h - module and targets in, artefact out ---------*- C++ -*-===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TERN_CODEGEN_COMPILER_H
+#define TERN_CODEGEN_COMPILER_H
+
+#include "codegen/Target.h"
+#include "dialect/WeightReader.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/Error.h"
+#include "llvm/Support/raw_ostream.h"
+#include "tern/abi.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace tern {
+
+/// Where compilation stops and what it writes.
+enum class Stage { Import, Ternary, Packed, LLVM, LL, Asm, Obj, So };
+llvm::Expected<Stage> parseStage(llvm::StringRef name);
+
+struct CompileInput {
+  mlir::ModuleOp module;          ///< changed in place by the passes
+  const WeightFiles *files = nullptr;
+  llvm::StringRef tokenizerBlob;  ///< may be empty
+  llvm::StringRef card;           ///< JSON text, may be empty
+};
+
+struct CompileOptions {
+  std::vector<Target> targets;    ///< best first; empty: every level of the host's architecture, best first
+  int64_t maxRows = 128;          ///< tokens a call takes at most
+  bool sidecar = false;           ///< payload in `<output>.weights` instead of inside the library
+  bool standalone = false;        ///< bundle the runtime
+  /// Hooks on the pass manager (print flags, timing), remarks and progress.
+  std::function<void(mlir::PassManager &)> configurePasses;
+  std::function<void(llvm::StringRef line)> remark;
+  std::function<void(llvm::StringRef stage, double fraction)> progress;
+};
+
+/// Runs the pipeline up to `stage` and writes its text or bytes to `out` (every stage but So).
+llvm::Error emitStage(const CompileInput &input, const CompileOptions &options, Stage stage,
+                      llvm::raw_ostream &out);
+
+/// Compiles to a shared library at `path`: written to a temporary file beside it, then renamed.
+llvm::Error compileLibrary(const CompileInput &input, const CompileOptions &options,
+                           llvm::StringRef path);
+
+/// A model compiled into this process. Keep it alive while the runtime uses `query` and `payload`.
+class JitModel {
+public:
+  static llvm::Expected<std::unique_ptr<JitModel>> compile(const CompileInput &input,
+                                                           const CompileOptions &options);
+  ~JitModel();
+  tern_query_fn query() const;
+  llvm::ArrayRef<uint8_t> payload() const; ///< 4096-aligned
+
+private:
+  struct Impl;
+  std::unique_ptr<Impl> impl;
+  explicit JitModel(std::unique_ptr<Impl> impl);
+};
+
+} // namespace tern
+
+#endif // TERN_CODEGEN_COMPILER_H

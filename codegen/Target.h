@@ -1,0 +1,37 @@
+//===- Target.h - CPU levels, from and to text ------------------*- C++ -*-===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TERN_CODEGEN_TARGET_H
+#define TERN_CODEGEN_TARGET_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tern {
+
+/// A CPU level code is made for: what LLVM is told and what the runtime checks.
+struct Target {
+  std::string name;         ///< "x86-64-v4-vnni"; also the suffix of its symbols
+  std::string triple;       ///< "x86_64-unknown-linux-gnu"
+  std::string cpu;          ///< LLVM's -mcpu
+  std::string features;     ///< LLVM's -mattr
+  uint64_t cpuFeatures = 0; ///< TERN_CPU_* of abi.h
+};
+
+/// Every level Tern makes code for, best first within an architecture: x86-64-v4-vnni, x86-64-v3, x86-64.
+llvm::ArrayRef<Target> allTargets();
+/// "host" (the best level of this CPU), "all" (every level of the host's architecture), or names separated by commas.
+llvm::Expected<std::vector<Target>> parseTargets(llvm::StringRef text);
+
+} // namespace tern
+
+#endif // TERN_CODEGEN_TARGET_H

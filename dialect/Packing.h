@@ -1,0 +1,51 @@
+//===- Packing.h - how trits lie in bytes -----------------------*- C++ -*-===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TERN_DIALECT_PACKING_H
+#define TERN_DIALECT_PACKING_H
+
+#include <cstdint>
+
+namespace tern {
+
+/// Arena and payload rows of floats are padded with zeros to this many elements.
+constexpr int64_t kRowPadding = 64;
+/// int8 activation rows are padded to this many bytes: whole tiles of every packing.
+constexpr int64_t kActsPadding = 320;
+
+constexpr int64_t roundUp(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+constexpr int64_t paddedRow(int64_t elements) { return roundUp(elements, kRowPadding); }
+constexpr int64_t paddedActs(int64_t elements) { return roundUp(elements, kActsPadding); }
+
+/// #ternary.packing in plain C++ (its description has the bit layout). Used by passes, codegen,
+/// the interpreter and tests; knows nothing of MLIR.
+struct Packing {
+  enum class Kind : uint32_t { TwoBit = 0, Base3 = 1 };
+
+  Kind kind = Kind::TwoBit;
+  int64_t rows = 16;
+  int64_t k = 16;
+
+  int64_t tileBytes() const { return rows * 4; }
+  int64_t kTiles(int64_t columns) const { return (columns + k - 1) / k; }
+  int64_t rowBlocks(int64_t n) const { return (n + rows - 1) / rows; }
+  int64_t blockBytes(int64_t columns) const { return kTiles(columns) * tileBytes(); }
+  int64_t packedBytes(int64_t n, int64_t columns) const { return rowBlocks(n) * blockBytes(columns); }
+
+  /// Packs `validRows <= rows` rows of `columns` trits, `stride` apart, into blockBytes(columns) bytes.
+  void encodeBlock(const int8_t *trits, int64_t validRows, int64_t columns, int64_t stride,
+                   uint8_t *out) const;
+  /// Inverse; false when a two-bit code is 3 or padding is not zero trits.
+  [[nodiscard]] bool decodeBlock(const uint8_t *in, int64_t validRows, int64_t columns,
+                                 int64_t stride, int8_t *trits) const;
+};
+
+} // namespace tern
+
+#endif // TERN_DIALECT_PACKING_H

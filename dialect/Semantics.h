@@ -1,0 +1,60 @@
+//===- Semantics.h - the scalar meaning of every op -------------*- C++ -*-===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TERN_DIALECT_SEMANTICS_H
+#define TERN_DIALECT_SEMANTICS_H
+
+#include <cstdint>
+
+/// The scalar meaning of every op, bit for bit: the dialect's description states the rules, this
+/// file computes them slowly. The interpreter, folders and tests call it; kernels must agree.
+/// Everything here is compiled without floating-point contraction.
+namespace tern::semantics {
+
+/// Partial sums of the row rule.
+constexpr int kLanes = 32;
+
+/// Sum of `x[0 .. n)` by the row rule: 32 interleaved partial sums, then a tree.
+float rowSum(const float *x, int64_t n);
+/// The same over x[i] * y[i].
+float rowDot(const float *x, const float *y, int64_t n);
+
+/// exp: n = rint(x * log2(e)); r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+/// p = 1 + (r + (r * r) * P(r)), P the degree-5 Horner polynomial of coefficients
+/// 1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1,
+/// 5.0000001201e-1 (highest power first); result p * 2^n by adding n to the exponent field. x is
+/// clamped to [-87.3, 88.3] first. No fused multiply-add.
+float exp(float x);
+/// cos and sin of a binary32 angle >= 0, evaluated in binary64 and rounded once:
+/// n = rint(a * (2 / pi)); r = (a - n * 0x1.921fb544p+0) - n * 0x1.0b4611a626331p-34; then the fdlibm
+/// polynomials on r by quadrant n mod 4.
+float cos(float angle);
+float sin(float angle);
+
+void rmsNorm(const float *x, const float *gain, float epsilon, int64_t n, float *out);
+/// values[n], one scale, sums[n / group].
+void quantizeRow(const float *x, int64_t n, int64_t group, int8_t *values, float *scale,
+                 int32_t *sums);
+/// One element of ternary.rescale. `scale` has `groups` entries, or one when `groups` is 1.
+float rescale(const int32_t *acc, const float *scale, int64_t groups, float rowScale);
+/// One head of ternary.rope; angles as ternary.rope_angles makes them.
+void rope(const float *x, const float *angles, int64_t headSize, float *out);
+/// One row of ternary.rope_angles.
+void ropeAngles(int64_t position, const float *frequencies, int64_t half, float *out);
+/// One query head at position p = `length` - 1; keys and values are `length` rows of `headSize`,
+/// `stride` floats apart. `scratch` has room for `length` floats.
+void attend(const float *query, const float *keys, const float *values, int64_t length,
+            int64_t stride, int64_t headSize, float *scratch, float *out);
+float relu2(float gate, float up);
+float silu(float gate, float up);
+
+float fromF16(uint16_t bits);
+float fromBF16(uint16_t bits);
+
+} // namespace tern::semantics
+
+#endif // TERN_DIALECT_SEMANTICS_H

@@ -1,0 +1,149 @@
+/*===- abi.h - what a compiled model and the runtime share --------*- C -*-===*\
+|*                                                                            *|
+|* Part of Tern, under the Apache License v2.0 with LLVM Exceptions.          *|
+|* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception                    *|
+|*                                                                            *|
+|* Freestanding. The compiler writes these structs as constants into a        *|
+|* library (codegen/Descriptor.cpp mirrors them field by field); the runtime  *|
+|* reads them. Any change of layout raises TERN_ABI_VERSION.                  *|
+|*                                                                            *|
+\*===----------------------------------------------------------------------===*/
+
+#ifndef TERN_ABI_H
+#define TERN_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TERN_ABI_VERSION 1u
+
+/* CPU features a variant needs, and a CPU has. */
+#define TERN_CPU_X86_SSE41 (UINT64_C(1) << 0)  /* SSSE3 and SSE4.1 */
+#define TERN_CPU_X86_AVX2 (UINT64_C(1) << 1)   /* AVX2, FMA, F16C, BMI1, BMI2, LZCNT, MOVBE */
+#define TERN_CPU_X86_AVXVNNI (UINT64_C(1) << 2)
+#define TERN_CPU_X86_AVX512 (UINT64_C(1) << 3) /* F, CD, BW, DQ, VL */
+#define TERN_CPU_X86_AVX512VNNI (UINT64_C(1) << 4)
+#define TERN_CPU_X86_AVX512VBMI (UINT64_C(1) << 5)
+#define TERN_CPU_ARM_DOTPROD (UINT64_C(1) << 32)
+#define TERN_CPU_ARM_I8MM (UINT64_C(1) << 33)
+#define TERN_CPU_ARM_SVE2 (UINT64_C(1) << 34)
+
+/* One call of a compiled function, shared by all its threads. Rows of float
+   tensors in the arena are padded with zeros to a multiple of 64 elements; the
+   caller's inputs and outputs are dense. */
+typedef struct tern_frame {
+  uint32_t struct_size;
+  uint32_t thread_count;
+  uint8_t *arena;          /* arena_bytes of the descriptor, 64-byte aligned */
+  const uint8_t *weights;  /* the weights section, 64-byte aligned */
+  uint8_t *kv;             /* kv_bytes_per_position * kv_capacity, 64-byte aligned */
+  uint8_t *scratch;        /* thread_count * scratch_stride bytes, 64-byte aligned */
+  uint64_t scratch_stride; /* >= scratch_bytes_per_position * kv_capacity, multiple of 64 */
+  int64_t kv_capacity;     /* positions the cache has room for */
+  int64_t rows;            /* the dynamic dimension of the inputs, 1 .. max_rows */
+  const void *const *inputs; /* one a tensor argument, in order, dense row-major */
+  const int64_t *indices;    /* one an index argument, in order */
+  void *const *outputs;      /* one a result, dense row-major */
+  /* Returns when all thread_count threads have called it. */
+  void (*barrier)(void *context, uint32_t thread);
+  void *barrier_context;
+} tern_frame_t;
+
+/* All threads 0 .. thread_count - 1 call this with the same frame. The arguments of a
+   language model: inputs {int32 ids[rows]}, indices {position, wanted}, outputs
+   {float logits[wanted][vocabulary]}: `wanted` (0 .. rows) last rows get logits. */
+typedef void (*tern_forward_fn)(const tern_frame_t *frame, uint32_t thread);
+
+/* Ternary product with its epilogue, for row blocks block_begin .. block_end - 1 of the packing's
+   `rows` rows each:
+     out[m][n] = residual[m][n] + (sum_g float(sum over group g of acts * trit) * scale[n][g]) * row_scales[m]
+   weight: packed row blocks, k_tiles tiles each (k_tiles = ceil(K / packing k)).
+   scale: float [row block][groups][rows of a block].
+   acts: int8 rows, acts_stride bytes apart, zero from K up to the end of the last tile.
+   sums: int32 [m][groups], sums_stride entries apart: the sums of acts over each group.
+   residual: NULL, or laid out as out. out: float rows, out_stride floats apart.
+   groups: 1, or K / group with the group a multiple of the packing's k. */
+typedef struct tern_matmul_args {
+  const uint8_t *weight;
+  const float *scale;
+  const int8_t *acts;
+  const float *row_scales;
+  const int32_t *sums;
+  const float *residual;
+  float *out;
+  int64_t acts_stride, sums_stride, out_stride;
+  int64_t m, block_begin, block_end, k_tiles, groups;
+} tern_matmul_args_t;
+typedef void (*tern_matmul_fn)(const tern_matmul_args_t *args);
+
+/* A kernel of a variant, listed for the load-time self-test. packing: 0 two_bit, 1 base3. */
+typedef struct tern_kernel {
+  const char *name;
+  tern_matmul_fn run;
+  uint32_t packing, rows, k, reserved;
+} tern_kernel_t;
+
+/* Code for one CPU level. Variants are listed best first. */
+typedef struct tern_variant {
+  const char *level;
+  uint64_t cpu_features;
+  tern_forward_fn forward;
+  const tern_kernel_t *kernels;
+  uint64_t kernel_count;
+} tern_variant_t;
+
+typedef struct tern_descriptor {
+  uint32_t struct_size;
+  uint32_t abi_version;
+  const char *compiler_version;
+  const char *sidecar;  /* file name of the payload beside the library, or NULL: inside it */
+  uint8_t layout_id[16]; /* equals the payload's: same weights in the same places */
+  const tern_variant_t *variants;
+  uint32_t variant_count;
+  uint32_t max_rows;
+  uint64_t arena_bytes;
+  uint64_t kv_bytes_per_position;
+  uint64_t scratch_bytes_per_position; /* for each thread and position of the cache */
+  uint64_t weights_bytes;
+  /* Language models; 0 for other modules. */
+  uint32_t vocabulary, hidden, layers, max_positions;
+  uint32_t input_count, index_count, output_count, reserved;
+} tern_descriptor_t;
+
+/* The one symbol a compiled library exports, "tern_query": NULL for an ABI version it
+   does not speak. */
+typedef const tern_descriptor_t *(*tern_query_fn)(uint32_t abi_version);
+
+/* The payload: ELF section ".tern.payload" of the library (not loaded by the dynamic
+   linker; the runtime maps it from the file), the sidecar file, or memory. All little-endian. */
+#define TERN_PAYLOAD_MAGIC "TERNPAY1"
+#define TERN_SECTION_WEIGHTS 1u   /* 4096-aligned; raw packed bytes at the offsets the code knows */
+#define TERN_SECTION_TOKENIZER 2u /* runtime/text/TokenizerBlob.h */
+#define TERN_SECTION_CARD 3u      /* JSON text about the model */
+
+typedef struct tern_payload_header {
+  char magic[8];
+  uint32_t header_bytes; /* this struct and the section table */
+  uint32_t section_count;
+  uint8_t layout_id[16];
+  uint64_t total_bytes;
+  uint64_t header_xxh3; /* XXH3-64 of header and table, this field taken as 0 */
+} tern_payload_header_t;
+
+typedef struct tern_payload_section {
+  uint32_t kind;
+  uint32_t reserved;
+  uint64_t offset; /* from the payload's first byte */
+  uint64_t bytes;
+  uint64_t xxh3; /* XXH3-64 of the section's bytes */
+} tern_payload_section_t;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* TERN_ABI_H */
