@@ -44,6 +44,12 @@ private:
   std::unique_ptr<Failure> failure;
 };
 
+/// Makes "out of memory" the calling thread's last error, without allocating.
+tern_status_t publishOutOfMemory();
+
+/// printf into a string.
+[[gnu::format(printf, 1, 2)]] std::string format(const char *pattern, ...);
+
 } // namespace tern
 
 #endif // TERN_RUNTIME_STATUS_H
