@@ -22,6 +22,8 @@ constexpr int kLanes = 32;
 float rowSum(const float *x, int64_t n);
 /// The same over x[i] * y[i].
 float rowDot(const float *x, const float *y, int64_t n);
+/// The same over float(trits[i]) * x[i].
+float tritDot(const int8_t *trits, const float *x, int64_t n);
 
 /// exp: n = rint(x * log2(e)); r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
 /// p = 1 + (r + (r * r) * P(r)), P the degree-5 Horner polynomial of coefficients
@@ -30,8 +32,9 @@ float rowDot(const float *x, const float *y, int64_t n);
 /// clamped to [-87.3, 88.3] first. No fused multiply-add.
 float exp(float x);
 /// cos and sin of a binary32 angle >= 0, evaluated in binary64 and rounded once:
-/// n = rint(a * (2 / pi)); r = (a - n * 0x1.921fb544p+0) - n * 0x1.0b4611a626331p-34; then the fdlibm
-/// polynomials on r by quadrant n mod 4.
+/// n = rint(a * 0x1.45f306dc9c883p-1); r = (a - n * 0x1.921fb544p+0) - n * 0x1.0b4611a626331p-34; then
+/// by quadrant n mod 4, with z = r * r and the fdlibm coefficients by Horner's rule (S1 .. S6, C1 .. C6),
+/// sin r = r + (z * r) * S(z) or cos r = 1 - (0.5 * z - (z * z) * C(z)).
 float cos(float angle);
 float sin(float angle);
 
@@ -41,6 +44,9 @@ void quantizeRow(const float *x, int64_t n, int64_t group, int8_t *values, float
                  int32_t *sums);
 /// One element of ternary.rescale. `scale` has `groups` entries, or one when `groups` is 1.
 float rescale(const int32_t *acc, const float *scale, int64_t groups, float rowScale);
+/// One element of ternary.linear with float activations; `scale` as for rescale.
+float linearFloat(const int8_t *trits, const float *x, int64_t n, const float *scale,
+                  int64_t groups);
 /// One head of ternary.rope; angles as ternary.rope_angles makes them.
 void rope(const float *x, const float *angles, int64_t headSize, float *out);
 /// One row of ternary.rope_angles.
@@ -52,8 +58,15 @@ void attend(const float *query, const float *keys, const float *values, int64_t 
 float relu2(float gate, float up);
 float silu(float gate, float up);
 
+/// ternary.quantize_weight: m from the binary64 sum of |w| in order, and a trit from w and 1.0f / m.
+float absmeanScale(double magnitudeSum, int64_t count);
+int8_t absmeanTrit(float weight, float inverseScale);
+
 float fromF16(uint16_t bits);
 float fromBF16(uint16_t bits);
+/// Rounded to nearest, ties to even.
+uint16_t toF16(float value);
+uint16_t toBF16(float value);
 
 } // namespace tern::semantics
 
