@@ -32,9 +32,9 @@ float tritDot(const int8_t *trits, const float *x, int64_t n);
 /// clamped to [-87.3, 88.3] first. No fused multiply-add.
 float exp(float x);
 /// cos and sin of a binary32 angle >= 0, evaluated in binary64 and rounded once:
-/// n = rint(a * 0x1.45f306dc9c883p-1); r = (a - n * 0x1.921fb544p+0) - n * 0x1.0b4611a626331p-34; then
-/// by quadrant n mod 4, with z = r * r and the fdlibm coefficients by Horner's rule (S1 .. S6, C1 .. C6),
-/// sin r = r + (z * r) * S(z) or cos r = 1 - (0.5 * z - (z * z) * C(z)).
+/// n = rint(a * 0x1.45f306dc9c883p-1); r = (a - n * 0x1.921fb544p+0) - n * 0x1.0b4611a626331p-34;
+/// then by quadrant n mod 4, with z = r * r and the fdlibm coefficients by Horner's rule (S1 .. S6,
+/// C1 .. C6), sin r = r + (z * r) * S(z) or cos r = 1 - (0.5 * z - (z * z) * C(z)).
 float cos(float angle);
 float sin(float angle);
 
@@ -58,7 +58,8 @@ void attend(const float *query, const float *keys, const float *values, int64_t 
 float relu2(float gate, float up);
 float silu(float gate, float up);
 
-/// ternary.quantize_weight: m from the binary64 sum of |w| in order, and a trit from w and 1.0f / m.
+/// ternary.quantize_weight: m from the binary64 sum of |w| in order, and a trit from w and 1.0f /
+/// m.
 float absmeanScale(double magnitudeSum, int64_t count);
 int8_t absmeanTrit(float weight, float inverseScale);
 

@@ -1,0 +1,178 @@
+//===- Packing.cpp - how trits lie in bytes -------------------------------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialect/Packing.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cassert>
+#include <cstring>
+
+using namespace tern;
+
+// Lanes are handled as 32-bit words: byte j of a word belongs to column j of a group of four.
+static_assert(std::endian::native == std::endian::little);
+
+static constexpr uint32_t kOnes = 0x01010101;
+static constexpr int kWidestTile = 20;
+static constexpr int kBase3Codes = 243;
+
+static uint32_t loadWord(const int8_t *trits) {
+  uint32_t word;
+  std::memcpy(&word, trits, sizeof word);
+  return word;
+}
+
+/// Four trits to four codes `trit + 1`. -1 is 3 modulo 4, so no sum leaves its byte.
+static uint32_t codesOf(uint32_t trits) { return ((trits & 3 * kOnes) + kOnes) & 3 * kOnes; }
+
+/// Four codes 0 .. 2 to four trits; bit 7 keeps the borrow inside its byte.
+static uint32_t tritsOf(uint32_t codes) { return ((codes | 0x80 * kOnes) - kOnes) ^ 0x80 * kOnes; }
+
+//===----------------------------------------------------------------------===//
+// base3 bytes
+//===----------------------------------------------------------------------===//
+
+/// ceil(value * 256 / 243) for the 243 values of five digits.
+static constexpr std::array<uint8_t, kBase3Codes> makeFractions() {
+  std::array<uint8_t, kBase3Codes> table{};
+  for (int value = 0; value < kBase3Codes; ++value)
+    table[value] = static_cast<uint8_t>((value * 256 + kBase3Codes - 1) / kBase3Codes);
+  return table;
+}
+
+struct Digits {
+  uint8_t digit[5];
+  bool canonical; ///< encoding the digits gives the byte back
+};
+
+static constexpr std::array<Digits, 256> makeDigits() {
+  constexpr auto fractions = makeFractions();
+  std::array<Digits, 256> table{};
+  for (int byte = 0; byte < 256; ++byte) {
+    int value = 0;
+    for (int s = 0, power = 1; s < 5; ++s, power *= 3) {
+      table[byte].digit[s] = static_cast<uint8_t>((byte * power % 256 * 3) >> 8);
+      value = value * 3 + table[byte].digit[s];
+    }
+    table[byte].canonical = fractions[value] == byte;
+  }
+  return table;
+}
+
+static constexpr auto kFractions = makeFractions();
+static constexpr auto kDigits = makeDigits();
+
+//===----------------------------------------------------------------------===//
+// Lanes: the k trits of one row in one tile
+//===----------------------------------------------------------------------===//
+
+static uint32_t encodeTwoBit(const int8_t *trits) {
+  uint32_t lane = 0;
+  for (int s = 0; s < 4; ++s)
+    lane |= codesOf(loadWord(trits + 4 * s)) << (2 * s);
+  return lane;
+}
+
+static uint32_t encodeBase3(const int8_t *trits) {
+  // At most 242 a byte, so the four sums stay apart.
+  uint32_t values = 0;
+  for (int s = 0; s < 5; ++s)
+    values = values * 3 + codesOf(loadWord(trits + 4 * s));
+  uint32_t lane = 0;
+  for (int j = 0; j < 4; ++j)
+    lane |= static_cast<uint32_t>(kFractions[values >> (8 * j) & 0xff]) << (8 * j);
+  return lane;
+}
+
+static bool decodeTwoBit(uint32_t lane, int8_t *trits) {
+  for (int s = 0; s < 4; ++s) {
+    uint32_t word = tritsOf(lane >> (2 * s) & 3 * kOnes);
+    std::memcpy(trits + 4 * s, &word, sizeof word);
+  }
+  return (lane & lane >> 1 & 0x55 * kOnes) == 0;
+}
+
+static bool decodeBase3(uint32_t lane, int8_t *trits) {
+  bool canonical = true;
+  for (int j = 0; j < 4; ++j) {
+    const Digits &digits = kDigits[lane >> (8 * j) & 0xff];
+    for (int s = 0; s < 5; ++s)
+      trits[4 * s + j] = static_cast<int8_t>(digits.digit[s] - 1);
+    canonical &= digits.canonical;
+  }
+  return canonical;
+}
+
+//===----------------------------------------------------------------------===//
+// Blocks
+//===----------------------------------------------------------------------===//
+
+template <int K, uint32_t (*EncodeLane)(const int8_t *)>
+static void encodeTiles(const Packing &packing, const int8_t *trits, int64_t validRows,
+                        int64_t columns, int64_t stride, uint8_t *out) {
+  constexpr int8_t kZeros[kWidestTile] = {};
+  const uint32_t missing = EncodeLane(kZeros);
+  for (int64_t column = 0; column < columns; column += K) {
+    int64_t width = std::min<int64_t>(K, columns - column);
+    for (int64_t row = 0; row < packing.rows; ++row, out += sizeof missing) {
+      uint32_t lane = missing;
+      if (row < validRows) {
+        const int8_t *source = trits + row * stride + column;
+        int8_t edge[kWidestTile] = {};
+        if (width < K)
+          source = static_cast<int8_t *>(std::memcpy(edge, source, width));
+        lane = EncodeLane(source);
+      }
+      std::memcpy(out, &lane, sizeof lane);
+    }
+  }
+}
+
+template <int K, bool (*DecodeLane)(uint32_t, int8_t *)>
+static bool decodeTiles(const Packing &packing, const uint8_t *in, int64_t validRows,
+                        int64_t columns, int64_t stride, int8_t *trits) {
+  bool good = true;
+  for (int64_t column = 0; column < columns; column += K) {
+    int64_t width = std::min<int64_t>(K, columns - column);
+    for (int64_t row = 0; row < packing.rows; ++row) {
+      uint32_t lane;
+      std::memcpy(&lane, in, sizeof lane);
+      in += sizeof lane;
+      if (row < validRows && width == K) {
+        good &= DecodeLane(lane, trits + row * stride + column);
+        continue;
+      }
+      int8_t edge[kWidestTile];
+      good &= DecodeLane(lane, edge);
+      int64_t kept = row < validRows ? width : 0;
+      std::copy_n(edge, kept, trits + row * stride + column);
+      good &= std::all_of(edge + kept, edge + K, [](int8_t trit) { return trit == 0; });
+    }
+  }
+  return good;
+}
+
+void Packing::encodeBlock(const int8_t *trits, int64_t validRows, int64_t columns, int64_t stride,
+                          uint8_t *out) const {
+  assert(k == (kind == Kind::TwoBit ? 16 : 20) && "a packing's kind fixes its tile width");
+  assert(validRows >= 0 && validRows <= rows && "a block has at most `rows` rows");
+  if (kind == Kind::TwoBit)
+    encodeTiles<16, encodeTwoBit>(*this, trits, validRows, columns, stride, out);
+  else
+    encodeTiles<20, encodeBase3>(*this, trits, validRows, columns, stride, out);
+}
+
+bool Packing::decodeBlock(const uint8_t *in, int64_t validRows, int64_t columns, int64_t stride,
+                          int8_t *trits) const {
+  assert(k == (kind == Kind::TwoBit ? 16 : 20) && "a packing's kind fixes its tile width");
+  assert(validRows >= 0 && validRows <= rows && "a block has at most `rows` rows");
+  if (kind == Kind::TwoBit)
+    return decodeTiles<16, decodeTwoBit>(*this, in, validRows, columns, stride, trits);
+  return decodeTiles<20, decodeBase3>(*this, in, validRows, columns, stride, trits);
+}
