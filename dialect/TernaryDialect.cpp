@@ -84,30 +84,82 @@ LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError, 
 }
 
 //===----------------------------------------------------------------------===//
-// #ternary.packing, #ternary.source
+// #ternary.packing, #ternary.scales, #ternary.source
 //===----------------------------------------------------------------------===//
 
 LogicalResult PackingAttr::verify(function_ref<InFlightDiagnostic()> emitError, PackingKind kind,
                                   int64_t rows, int64_t k) {
+  int64_t expected = kind == PackingKind::TwoBit ? 16 : 20;
+  if (rows < 1 || rows > 64)
+    return emitError() << "expected 1 to 64 rows a block, got " << rows;
+  if (k != expected)
+    return emitError() << "expected k = " << expected << " for " << stringifyPackingKind(kind)
+                       << ", got " << k;
   return success();
 }
 
 LogicalResult PackingAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
                                           function_ref<InFlightDiagnostic()> emitError) const {
+  if (!isa<TritType>(elementType) || shape.size() != 2 || ShapedType::isDynamicShape(shape))
+    return emitError() << "expected #ternary.packing on a static matrix of !ternary.trit, got "
+                       << shape.size() << " dimensions of " << elementType;
   return success();
 }
 
 LogicalResult ScalesAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t rows) {
+  if (rows < 1 || rows > 64)
+    return emitError() << "expected 1 to 64 rows a block, got " << rows;
   return success();
 }
 
 LogicalResult ScalesAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
                                          function_ref<InFlightDiagnostic()> emitError) const {
+  if (!elementType.isF32() || shape.size() != 2 || ShapedType::isDynamicShape(shape))
+    return emitError() << "expected #ternary.scales on a static matrix of f32, got " << shape.size()
+                       << " dimensions of " << elementType;
   return success();
+}
+
+/// Bytes of `elements` values in `encoding`; hf_u8 stores four trits a byte.
+static int64_t encodedBytes(Encoding encoding, int64_t elements) {
+  switch (encoding) {
+  case Encoding::F32:
+    return elements * 4;
+  case Encoding::F16:
+  case Encoding::BF16:
+    return elements * 2;
+  case Encoding::HFPacked:
+    return elements / 4;
+  case Encoding::Random:
+    return 0;
+  }
+  llvm_unreachable("all encodings are handled");
 }
 
 LogicalResult SourceAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t file,
                                  int64_t offset, int64_t bytes, ArrayRef<int64_t> shape,
                                  Encoding encoding, Derivation derive) {
+  // Keeps every product below far from overflow.
+  constexpr int64_t kMaxElements = int64_t(1) << 44;
+  if (file < 0 || offset < 0 || bytes < 0)
+    return emitError() << "expected file, offset and bytes of at least 0, got " << file << ", "
+                       << offset << ", " << bytes;
+  if (shape.empty() || shape.size() > 2)
+    return emitError() << "expected a shape of one or two dimensions, got " << shape.size();
+  int64_t elements = 1;
+  for (int64_t size : shape) {
+    if (size < 1 || size > kMaxElements / elements)
+      return emitError() << "expected dimensions of at least 1 and at most 2^44 elements, got "
+                         << size;
+    elements *= size;
+  }
+  if (encoding == Encoding::HFPacked && (shape.size() != 2 || shape[0] % 4))
+    return emitError() << "expected hf_u8 rows that are a multiple of 4, got " << shape[0];
+  if (encoding == Encoding::HFPacked && derive != Derivation::None)
+    return emitError() << "expected nothing to be derived from hf_u8, got "
+                       << stringifyDerivation(derive);
+  if (bytes != encodedBytes(encoding, elements))
+    return emitError() << "expected " << encodedBytes(encoding, elements) << " bytes of "
+                       << stringifyEncoding(encoding) << ", got " << bytes;
   return success();
 }

@@ -1,0 +1,635 @@
+// One case a diagnostic: each function is named after the fault.
+// RUN: tern-opt %s --split-input-file --verify-diagnostics
+
+// packing_k
+// expected-error @below {{expected k = 16 for two_bit, got 20}}
+func.func private @f(tensor<4x4x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 20>>)
+
+// -----
+
+// packing_rows
+// expected-error @below {{expected 1 to 64 rows a block, got 0}}
+func.func private @f(tensor<4x4x!ternary.trit, #ternary.packing<base3, rows = 0, k = 20>>)
+
+// -----
+
+// packing_on_floats
+// expected-error @below {{expected #ternary.packing on a static matrix of !ternary.trit, got 2 dimensions of 'f32'}}
+func.func private @f(tensor<4x4xf32, #ternary.packing<two_bit, rows = 16, k = 16>>)
+
+// -----
+
+// scales_rows
+// expected-error @below {{expected 1 to 64 rows a block, got 65}}
+func.func private @f(tensor<4x4xf32, #ternary.scales<rows = 65>>)
+
+// -----
+
+// scales_on_trits
+// expected-error @below {{expected #ternary.scales on a static matrix of f32, got 2 dimensions of '!ternary.trit'}}
+func.func private @f(tensor<4x4x!ternary.trit, #ternary.scales<rows = 16>>)
+
+// -----
+
+// cache_rank
+// expected-error @below {{expected heads x headSize x type, got 1 dimensions}}
+func.func private @f(!ternary.kv_cache<4xf32>)
+
+// -----
+
+// cache_sizes
+// expected-error @below {{expected at least one head of an even size, got 4 heads of size 3}}
+func.func private @f(!ternary.kv_cache<4x3xf32>)
+
+// -----
+
+// cache_element
+// expected-error @below {{expected element type f32, got 'f16'}}
+func.func private @f(!ternary.kv_cache<4x4xf16>)
+
+// -----
+
+// source_negative
+module {
+// expected-error @below {{expected file, offset and bytes of at least 0, got -1, 0, 0}}
+ternary.weight @w : tensor<64x32x!ternary.trit> from [#ternary.source<file = -1, offset = 0, bytes = 0, shape = [64, 32], encoding = random>]
+}
+
+// -----
+
+// source_rank
+module {
+// expected-error @below {{expected a shape of one or two dimensions, got 3}}
+ternary.weight @w : tensor<64x32x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 0, shape = [1, 64, 32], encoding = random>]
+}
+
+// -----
+
+// source_size
+module {
+// expected-error @below {{expected dimensions of at least 1 and at most 2^44 elements, got 0}}
+ternary.weight @w : tensor<64x32x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 0, shape = [64, 0], encoding = random>]
+}
+
+// -----
+
+// source_overflow
+module {
+// expected-error @below {{expected dimensions of at least 1 and at most 2^44 elements, got 8589934592}}
+ternary.weight @w : tensor<64x32x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 0, shape = [8589934592, 8589934592], encoding = random>]
+}
+
+// -----
+
+// source_packed_rows
+module {
+// expected-error @below {{expected hf_u8 rows that are a multiple of 4, got 63}}
+ternary.weight @w : tensor<64x32x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 504, shape = [63, 32], encoding = hf_u8>]
+}
+
+// -----
+
+// source_packed_derive
+module {
+// expected-error @below {{expected nothing to be derived from hf_u8, got sign_trits}}
+ternary.weight @w : tensor<64x32x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 512, shape = [64, 32], encoding = hf_u8, derive = sign_trits>]
+}
+
+// -----
+
+// source_bytes
+module {
+// expected-error @below {{expected 512 bytes of hf_u8, got 2048}}
+ternary.weight @w : tensor<64x32x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 2048, shape = [64, 32], encoding = hf_u8>]
+}
+
+// -----
+
+// weight_rank
+module {
+// expected-error @below {{expected a tensor of rank 1 or 2, got 'tensor<1x1x1xf32>'}}
+ternary.weight @w : tensor<1x1x1xf32> from [#ternary.source<file = 0, offset = 0, bytes = 4, shape = [1], encoding = f32>]
+}
+
+// -----
+
+// weight_no_source
+module {
+// expected-error @below {{expected at least one source}}
+ternary.weight @w : tensor<4xf32> from []
+}
+
+// -----
+
+// weight_trit_vector
+module {
+// expected-error @below {{expected a trit matrix of rank 2, got 'tensor<4x!ternary.trit>'}}
+ternary.weight @w : tensor<4x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 0, shape = [4], encoding = random>]
+}
+
+// -----
+
+// weight_segments
+module {
+// expected-error @below {{expected a number of segment rows for each of 1 sources, got 2}}
+ternary.weight @w : tensor<4xf32> from [#ternary.source<file = 0, offset = 0, bytes = 16, shape = [4], encoding = f32>] rows [2, 2]
+}
+
+// -----
+
+// weight_trits_from_floats
+module {
+// expected-error @below {{expected source 0 to give trits, got encoding f32 with derivation none}}
+ternary.weight @w : tensor<64x32x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 8192, shape = [64, 32], encoding = f32>]
+}
+
+// -----
+
+// weight_floats_from_trits
+module {
+// expected-error @below {{expected source 0 to give floats, got encoding hf_u8 with derivation none}}
+ternary.weight @w : tensor<64x32xf32> from [#ternary.source<file = 0, offset = 0, bytes = 512, shape = [64, 32], encoding = hf_u8>]
+}
+
+// -----
+
+// weight_columns
+module {
+// expected-error @below {{expected source 0 to have 32 columns, got 16}}
+ternary.weight @w : tensor<64x32x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 0, shape = [64, 16], encoding = random>]
+}
+
+// -----
+
+// weight_segment_too_small
+module {
+// expected-error @below {{expected segment 0 to hold the 4 rows of its source, got 2}}
+ternary.weight @w : tensor<2xf32> from [#ternary.source<file = 0, offset = 0, bytes = 16, shape = [4], encoding = f32>] rows [2]
+}
+
+// -----
+
+// weight_rows
+module {
+// expected-error @below {{expected the sources to give 64 rows, got 60}}
+ternary.weight @w : tensor<64x32x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 0, shape = [60, 32], encoding = random>]
+}
+
+// -----
+
+// weight_section
+module {
+// expected-error @below {{expected a section [offset, bytes] with a 64-byte aligned offset}}
+ternary.weight @w : tensor<4xf32> from [#ternary.source<file = 0, offset = 0, bytes = 16, shape = [4], encoding = f32>] section [8, 16]
+}
+
+// -----
+
+func.func @load_unknown() {
+  // expected-error @below {{expected a ternary.weight named @nothing}}
+  %w = ternary.load @nothing : tensor<4xf32>
+  return
+}
+
+// -----
+
+module {
+ternary.weight @w : tensor<64x32x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 0, shape = [64, 32], encoding = random>]
+func.func @load_type() {
+  // expected-error @below {{expected the weight's type 'tensor<64x32x!ternary.trit>', got 'tensor<64x32xf32>'}}
+  %w = ternary.load @w : tensor<64x32xf32>
+  return
+}
+}
+
+// -----
+
+func.func @quantize_weight_shape(%a: tensor<4x4xf32>) {
+  // expected-error @below {{expected trits of the weight's shape 'tensor<4x4xf32>', got 'tensor<4x8x!ternary.trit>'}}
+  %t, %s = ternary.quantize_weight %a : tensor<4x4xf32> -> tensor<4x8x!ternary.trit>, tensor<1xf32>
+  return
+}
+
+// -----
+
+func.func @quantize_weight_scale(%a: tensor<4x4xf32>) {
+  // expected-error @below {{expected one scale, got 'tensor<4xf32>'}}
+  %t, %s = ternary.quantize_weight %a : tensor<4x4xf32> -> tensor<4x4x!ternary.trit>, tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @pack_of_packed(%a: tensor<64x32x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>) {
+  // expected-error @below {{expected unpacked trits}}
+  %p = ternary.pack %a : tensor<64x32x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>> -> tensor<64x32x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>
+  return
+}
+
+// -----
+
+func.func @pack_to_plain(%a: tensor<64x32x!ternary.trit>) {
+  // expected-error @below {{expected trits with a #ternary.packing, got 'tensor<64x32x!ternary.trit>'}}
+  %p = ternary.pack %a : tensor<64x32x!ternary.trit> -> tensor<64x32x!ternary.trit>
+  return
+}
+
+// -----
+
+func.func @pack_shape(%a: tensor<32x32x!ternary.trit>) {
+  // expected-error @below {{expected both types to have one shape}}
+  %p = ternary.pack %a : tensor<32x32x!ternary.trit> -> tensor<64x32x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>
+  return
+}
+
+// -----
+
+func.func @unpack_of_plain(%a: tensor<64x32x!ternary.trit>) {
+  // expected-error @below {{expected trits with a #ternary.packing, got 'tensor<64x32x!ternary.trit>'}}
+  %p = ternary.unpack %a : tensor<64x32x!ternary.trit> -> tensor<64x32x!ternary.trit>
+  return
+}
+
+// -----
+
+func.func @linear_input_columns(%x: tensor<?x16xf32>, %w: tensor<64x32x!ternary.trit>, %s: tensor<1xf32>) {
+  // expected-error @below {{expected input columns = 32, got 16}}
+  %y = ternary.linear %x, %w, %s activations(int8_per_token) : tensor<?x16xf32>, tensor<64x32x!ternary.trit>, tensor<1xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @linear_input_rank(%x: tensor<32xf32>, %w: tensor<64x32x!ternary.trit>, %s: tensor<1xf32>) {
+  // expected-error @below {{expected input of rank 2, got 'tensor<32xf32>'}}
+  %y = ternary.linear %x, %w, %s activations(int8_per_token) : tensor<32xf32>, tensor<64x32x!ternary.trit>, tensor<1xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @linear_result_columns(%x: tensor<?x32xf32>, %w: tensor<64x32x!ternary.trit>, %s: tensor<1xf32>) {
+  // expected-error @below {{expected result columns = 64, got 32}}
+  %y = ternary.linear %x, %w, %s activations(int8_per_token) : tensor<?x32xf32>, tensor<64x32x!ternary.trit>, tensor<1xf32> -> tensor<?x32xf32>
+  return
+}
+
+// -----
+
+func.func @linear_result_rank(%x: tensor<?x32xf32>, %w: tensor<64x32x!ternary.trit>, %s: tensor<1xf32>) {
+  // expected-error @below {{expected result of rank 2, got 'tensor<64xf32>'}}
+  %y = ternary.linear %x, %w, %s activations(int8_per_token) : tensor<?x32xf32>, tensor<64x32x!ternary.trit>, tensor<1xf32> -> tensor<64xf32>
+  return
+}
+
+// -----
+
+func.func @linear_result_rows(%x: tensor<3x32xf32>, %w: tensor<64x32x!ternary.trit>, %s: tensor<1xf32>) {
+  // expected-error @below {{expected result rows = 3, got 4}}
+  %y = ternary.linear %x, %w, %s activations(int8_per_token) : tensor<3x32xf32>, tensor<64x32x!ternary.trit>, tensor<1xf32> -> tensor<4x64xf32>
+  return
+}
+
+// -----
+
+func.func @linear_dynamic_weight(%x: tensor<?x32xf32>, %w: tensor<?x32x!ternary.trit>, %s: tensor<1xf32>) {
+  // expected-error @below {{expected a weight of static shape, got 'tensor<?x32x!ternary.trit>'}}
+  %y = ternary.linear %x, %w, %s activations(int8_per_token) : tensor<?x32xf32>, tensor<?x32x!ternary.trit>, tensor<1xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @linear_scale(%x: tensor<?x32xf32>, %w: tensor<64x32x!ternary.trit>, %s: tensor<32xf32>) {
+  // expected-error @below {{expected a scale of shape [1], [64] or [64, groups], got 'tensor<32xf32>'}}
+  %y = ternary.linear %x, %w, %s activations(int8_per_token) : tensor<?x32xf32>, tensor<64x32x!ternary.trit>, tensor<32xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @linear_groups_divide(%x: tensor<?x32xf32>, %w: tensor<64x32x!ternary.trit>, %s: tensor<64x3xf32>) {
+  // expected-error @below {{expected a number of groups that divides 32 columns, got 3}}
+  %y = ternary.linear %x, %w, %s activations(int8_per_token) : tensor<?x32xf32>, tensor<64x32x!ternary.trit>, tensor<64x3xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @linear_small_groups(%x: tensor<?x32xf32>, %w: tensor<64x32x!ternary.trit>, %s: tensor<64x2xf32>) {
+  // expected-error @below {{expected groups of a multiple of 32 columns, got 16}}
+  %y = ternary.linear %x, %w, %s activations(int8_per_token) : tensor<?x32xf32>, tensor<64x32x!ternary.trit>, tensor<64x2xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @linear_too_wide(%x: tensor<?x132105xf32>, %w: tensor<64x132105x!ternary.trit>, %s: tensor<1xf32>) {
+  // expected-error @below {{expected at most 132104 columns, so that sums are exact, got 132105}}
+  %y = ternary.linear %x, %w, %s activations(int8_per_token) : tensor<?x132105xf32>, tensor<64x132105x!ternary.trit>, tensor<1xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @quantize_rows_rank(%x: tensor<32xf32>) {
+  // expected-error @below {{expected input of rank 2, got 'tensor<32xf32>'}}
+  %q, %s, %u = ternary.quantize_rows %x  group 32 : tensor<32xf32> -> tensor<?x32xi8>, tensor<?xf32>, tensor<?x1xi32>
+  return
+}
+
+// -----
+
+func.func @quantize_rows_dynamic_columns(%x: tensor<?x?xf32>) {
+  // expected-error @below {{expected a static number of columns, got 'tensor<?x?xf32>'}}
+  %q, %s, %u = ternary.quantize_rows %x  group 32 : tensor<?x?xf32> -> tensor<?x32xi8>, tensor<?xf32>, tensor<?x1xi32>
+  return
+}
+
+// -----
+
+func.func @quantize_rows_gain(%x: tensor<?x32xf32>, %g: tensor<16xf32>) {
+  // expected-error @below {{expected a gain of 32 elements, got 'tensor<16xf32>'}}
+  %q, %s, %u = ternary.quantize_rows %x norm(%g, 1.0e-5) group 32 : tensor<?x32xf32>, tensor<16xf32> -> tensor<?x32xi8>, tensor<?xf32>, tensor<?x1xi32>
+  return
+}
+
+// -----
+
+func.func @quantize_rows_group(%x: tensor<?x32xf32>) {
+  // expected-error @below {{expected a group that divides 32 columns, got 5}}
+  %q, %s, %u = ternary.quantize_rows %x  group 5 : tensor<?x32xf32> -> tensor<?x32xi8>, tensor<?xf32>, tensor<?x1xi32>
+  return
+}
+
+// -----
+
+func.func @quantize_rows_values(%x: tensor<?x32xf32>) {
+  // expected-error @below {{expected value columns = 32, got 16}}
+  %q, %s, %u = ternary.quantize_rows %x  group 32 : tensor<?x32xf32> -> tensor<?x16xi8>, tensor<?xf32>, tensor<?x1xi32>
+  return
+}
+
+// -----
+
+func.func @quantize_rows_sums(%x: tensor<?x32xf32>) {
+  // expected-error @below {{expected sums a row = 1, got 2}}
+  %q, %s, %u = ternary.quantize_rows %x  group 32 : tensor<?x32xf32> -> tensor<?x32xi8>, tensor<?xf32>, tensor<?x2xi32>
+  return
+}
+
+// -----
+
+func.func @quantize_rows_rows(%x: tensor<3x32xf32>) {
+  // expected-error @below {{expected value rows = 3, got 4}}
+  %q, %s, %u = ternary.quantize_rows %x  group 32 : tensor<3x32xf32> -> tensor<4x32xi8>, tensor<?xf32>, tensor<?x1xi32>
+  return
+}
+
+// -----
+
+func.func @quantize_rows_scales(%x: tensor<3x32xf32>) {
+  // expected-error @below {{expected scales = 3, got 4}}
+  %q, %s, %u = ternary.quantize_rows %x  group 32 : tensor<3x32xf32> -> tensor<3x32xi8>, tensor<4xf32>, tensor<?x1xi32>
+  return
+}
+
+// -----
+
+func.func @matmul_rank(%a: tensor<?x32xi8>, %w: tensor<64x32x!ternary.trit>) {
+  // expected-error @below {{expected result of rank 3, got 'tensor<?x64xi32>'}}
+  %y = ternary.matmul %a, %w : tensor<?x32xi8>, tensor<64x32x!ternary.trit> -> tensor<?x64xi32>
+  return
+}
+
+// -----
+
+func.func @matmul_columns(%a: tensor<?x16xi8>, %w: tensor<64x32x!ternary.trit>) {
+  // expected-error @below {{expected input columns = 32, got 16}}
+  %y = ternary.matmul %a, %w : tensor<?x16xi8>, tensor<64x32x!ternary.trit> -> tensor<?x64x1xi32>
+  return
+}
+
+// -----
+
+func.func @matmul_groups(%a: tensor<?x32xi8>, %w: tensor<64x32x!ternary.trit>) {
+  // expected-error @below {{expected a number of groups that divides 32 columns, got 5}}
+  %y = ternary.matmul %a, %w : tensor<?x32xi8>, tensor<64x32x!ternary.trit> -> tensor<?x64x5xi32>
+  return
+}
+
+// -----
+
+func.func @rescale_acc_rank(%a: tensor<?x64xi32>, %s: tensor<?xf32>, %w: tensor<1xf32>) {
+  // expected-error @below {{expected acc of rank 3, got 'tensor<?x64xi32>'}}
+  %y = ternary.rescale %a, %s, %w : tensor<?x64xi32>, tensor<?xf32>, tensor<1xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @rescale_columns(%a: tensor<?x64x1xi32>, %s: tensor<?xf32>, %w: tensor<1xf32>) {
+  // expected-error @below {{expected result columns = 64, got 32}}
+  %y = ternary.rescale %a, %s, %w : tensor<?x64x1xi32>, tensor<?xf32>, tensor<1xf32> -> tensor<?x32xf32>
+  return
+}
+
+// -----
+
+func.func @rescale_scale(%a: tensor<?x64x1xi32>, %s: tensor<?xf32>, %w: tensor<32xf32>) {
+  // expected-error @below {{expected a scale of shape [1], [64] or [64, groups], got 'tensor<32xf32>'}}
+  %y = ternary.rescale %a, %s, %w : tensor<?x64x1xi32>, tensor<?xf32>, tensor<32xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @rescale_groups(%a: tensor<?x64x1xi32>, %s: tensor<?xf32>, %w: tensor<64x2xf32>) {
+  // expected-error @below {{expected groups = 1, got 2}}
+  %y = ternary.rescale %a, %s, %w : tensor<?x64x1xi32>, tensor<?xf32>, tensor<64x2xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @rescale_row_scales(%a: tensor<3x64x1xi32>, %s: tensor<4xf32>, %w: tensor<1xf32>) {
+  // expected-error @below {{expected row scales = 3, got 4}}
+  %y = ternary.rescale %a, %s, %w : tensor<3x64x1xi32>, tensor<4xf32>, tensor<1xf32> -> tensor<3x64xf32>
+  return
+}
+
+// -----
+
+func.func @fused_linear_columns(%a: tensor<?x16xi8>, %s: tensor<?xf32>, %u: tensor<?x1xi32>, %w: tensor<64x32x!ternary.trit>, %ws: tensor<64xf32>) {
+  // expected-error @below {{expected input columns = 32, got 16}}
+  %y = ternary.fused_linear %a, %s, %u, %w, %ws  : tensor<?x16xi8>, tensor<?xf32>, tensor<?x1xi32>, tensor<64x32x!ternary.trit>, tensor<64xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @fused_linear_sums(%a: tensor<?x32xi8>, %s: tensor<?xf32>, %u: tensor<?x2xi32>, %w: tensor<64x32x!ternary.trit>, %ws: tensor<64xf32>) {
+  // expected-error @below {{expected sums a row = 1, got 2}}
+  %y = ternary.fused_linear %a, %s, %u, %w, %ws  : tensor<?x32xi8>, tensor<?xf32>, tensor<?x2xi32>, tensor<64x32x!ternary.trit>, tensor<64xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @fused_linear_scale(%a: tensor<?x32xi8>, %s: tensor<?xf32>, %u: tensor<?x1xi32>, %w: tensor<64x32x!ternary.trit>, %ws: tensor<32xf32>) {
+  // expected-error @below {{expected a scale of shape [1], [64] or [64, groups], got 'tensor<32xf32>'}}
+  %y = ternary.fused_linear %a, %s, %u, %w, %ws  : tensor<?x32xi8>, tensor<?xf32>, tensor<?x1xi32>, tensor<64x32x!ternary.trit>, tensor<32xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @fused_linear_residual(%a: tensor<?x32xi8>, %s: tensor<?xf32>, %u: tensor<?x1xi32>, %w: tensor<64x32x!ternary.trit>, %ws: tensor<64xf32>, %r: tensor<?x32xf32>) {
+  // expected-error @below {{expected a residual of the result's type 'tensor<?x64xf32>', got 'tensor<?x32xf32>'}}
+  %y = ternary.fused_linear %a, %s, %u, %w, %ws residual(%r : tensor<?x32xf32>) : tensor<?x32xi8>, tensor<?xf32>, tensor<?x1xi32>, tensor<64x32x!ternary.trit>, tensor<64xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @fused_linear_row_scales(%a: tensor<3x32xi8>, %s: tensor<4xf32>, %u: tensor<?x1xi32>, %w: tensor<64x32x!ternary.trit>, %ws: tensor<64xf32>) {
+  // expected-error @below {{expected row scales = 3, got 4}}
+  %y = ternary.fused_linear %a, %s, %u, %w, %ws  : tensor<3x32xi8>, tensor<4xf32>, tensor<?x1xi32>, tensor<64x32x!ternary.trit>, tensor<64xf32> -> tensor<3x64xf32>
+  return
+}
+
+// -----
+
+func.func @rms_norm_gain(%x: tensor<?x32xf32>, %g: tensor<16xf32>) {
+  // expected-error @below {{expected gain elements = 32, got 16}}
+  %y = ternary.rms_norm %x, %g epsilon 1.0e-5 : tensor<?x32xf32>, tensor<16xf32>
+  return
+}
+
+// -----
+
+func.func @rms_norm_epsilon(%x: tensor<?x32xf32>, %g: tensor<32xf32>) {
+  // expected-error @below {{expected an epsilon of at least 0}}
+  %y = ternary.rms_norm %x, %g epsilon -1.0 : tensor<?x32xf32>, tensor<32xf32>
+  return
+}
+
+// -----
+
+func.func @rope_angles_frequencies(%p: index) {
+  // expected-error @below {{expected frequencies of type tensor<...xf32>, got 'tensor<2xi32>'}}
+  %y = ternary.rope_angles %p, %p frequencies(dense<1> : tensor<2xi32>) -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+func.func @rope_angles_columns(%p: index) {
+  // expected-error @below {{expected result columns = 4, got 8}}
+  %y = ternary.rope_angles %p, %p frequencies(dense<1.0> : tensor<2xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @rope_columns(%x: tensor<?x32xf32>, %a: tensor<?x8xf32>) {
+  // expected-error @below {{expected input columns = 24, got 32}}
+  %y = ternary.rope %x, %a heads 3 : tensor<?x32xf32>, tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @rope_odd_head(%x: tensor<?x28xf32>, %a: tensor<?x7xf32>) {
+  // expected-error @below {{expected at least one head and an even head size, got 4 heads and 7 angles}}
+  %y = ternary.rope %x, %a heads 4 : tensor<?x28xf32>, tensor<?x7xf32>
+  return
+}
+
+// -----
+
+func.func @attention_heads(%q: tensor<?x32xf32>, %k: tensor<?x16xf32>, %v: tensor<?x16xf32>, %c: !ternary.kv_cache<2x8xf32>, %p: index) {
+  // expected-error @below {{expected a number of heads that is a multiple of the cache's 2, got 3}}
+  %y = ternary.attention %q, %k, %v, %c at %p heads 3 : tensor<?x32xf32>, tensor<?x16xf32>, tensor<?x16xf32>, !ternary.kv_cache<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @attention_query(%q: tensor<?x64xf32>, %k: tensor<?x16xf32>, %v: tensor<?x16xf32>, %c: !ternary.kv_cache<2x8xf32>, %p: index) {
+  // expected-error @below {{expected query columns = 32, got 64}}
+  %y = ternary.attention %q, %k, %v, %c at %p heads 4 : tensor<?x64xf32>, tensor<?x16xf32>, tensor<?x16xf32>, !ternary.kv_cache<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @attention_key(%q: tensor<?x32xf32>, %k: tensor<?x32xf32>, %v: tensor<?x16xf32>, %c: !ternary.kv_cache<2x8xf32>, %p: index) {
+  // expected-error @below {{expected key columns = 16, got 32}}
+  %y = ternary.attention %q, %k, %v, %c at %p heads 4 : tensor<?x32xf32>, tensor<?x32xf32>, tensor<?x16xf32>, !ternary.kv_cache<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @attention_value(%q: tensor<?x32xf32>, %k: tensor<?x16xf32>, %v: tensor<?x32xf32>, %c: !ternary.kv_cache<2x8xf32>, %p: index) {
+  // expected-error @below {{expected value columns = 16, got 32}}
+  %y = ternary.attention %q, %k, %v, %c at %p heads 4 : tensor<?x32xf32>, tensor<?x16xf32>, tensor<?x32xf32>, !ternary.kv_cache<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @attention_rank(%q: tensor<32xf32>, %k: tensor<?x16xf32>, %v: tensor<?x16xf32>, %c: !ternary.kv_cache<2x8xf32>, %p: index) {
+  // expected-error @below {{expected query of rank 2, got 'tensor<32xf32>'}}
+  %y = ternary.attention %q, %k, %v, %c at %p heads 4 : tensor<32xf32>, tensor<?x16xf32>, tensor<?x16xf32>, !ternary.kv_cache<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @attention_rows(%q: tensor<3x32xf32>, %k: tensor<4x16xf32>, %v: tensor<?x16xf32>, %c: !ternary.kv_cache<2x8xf32>, %p: index) {
+  // expected-error @below {{expected key rows = 3, got 4}}
+  %y = ternary.attention %q, %k, %v, %c at %p heads 4 : tensor<3x32xf32>, tensor<4x16xf32>, tensor<?x16xf32>, !ternary.kv_cache<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @gated_activation_types(%a: tensor<?x4xf32>, %b: tensor<?x8xf32>) {
+  // expected-error @below {{requires the same type for all operands and results}}
+  %y = "ternary.gated_activation"(%a, %b) <{kind = #ternary<gate relu2>}> : (tensor<?x4xf32>, tensor<?x8xf32>) -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+func.func @embedding_ids(%i: tensor<?x1xi32>, %t: tensor<8x4xf32>) {
+  // expected-error @below {{expected ids of rank 1, got 'tensor<?x1xi32>'}}
+  %y = ternary.embedding %i, %t : tensor<?x1xi32>, tensor<8x4xf32> -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+func.func @embedding_columns(%i: tensor<?xi32>, %t: tensor<8x4xf32>) {
+  // expected-error @below {{expected result columns = 4, got 8}}
+  %y = ternary.embedding %i, %t : tensor<?xi32>, tensor<8x4xf32> -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @head_input(%x: tensor<?x8xf32>, %t: tensor<8x4xf32>) {
+  // expected-error @below {{expected input columns = 4, got 8}}
+  %y = ternary.head %x, %t : tensor<?x8xf32>, tensor<8x4xf32> -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @head_result(%x: tensor<?x4xf32>, %t: tensor<8x4xf32>) {
+  // expected-error @below {{expected result columns = 8, got 9}}
+  %y = ternary.head %x, %t : tensor<?x4xf32>, tensor<8x4xf32> -> tensor<?x9xf32>
+  return
+}
