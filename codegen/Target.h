@@ -27,10 +27,15 @@ struct Target {
   uint64_t cpuFeatures = 0; ///< TERN_CPU_* of abi.h
 };
 
-/// Every level Tern makes code for, best first within an architecture: x86-64-v4-vnni, x86-64-v3, x86-64.
+/// Every level Tern makes code for, best first within an architecture.
 llvm::ArrayRef<Target> allTargets();
-/// "host" (the best level of this CPU), "all" (every level of the host's architecture), or names separated by commas.
+/// "host" (the best level of this CPU), "all" (every level of the host's architecture), or names
+/// separated by commas. Best first, each once.
 llvm::Expected<std::vector<Target>> parseTargets(llvm::StringRef text);
+/// The LLVM names of TERN_CPU_* bits, for messages: "avx512vnni", or "none".
+std::string describeCpuFeatures(uint64_t cpuFeatures);
+/// Whether this CPU has all of the TERN_CPU_* bits.
+bool hostCanRun(uint64_t cpuFeatures);
 
 } // namespace tern
 

@@ -19,14 +19,14 @@
 
 namespace tern {
 
-/// A tensor at run time: dense and row-major, or packed trits (`type` then carries the packing and `i8`
-/// holds the packed bytes). Weight tables of f16 and bf16 are held as f32.
+/// A tensor at run time: dense and row-major, or packed trits (`type` then carries the packing and
+/// `i8` holds the packed bytes). Weight tables of f16 and bf16 are held as f32.
 struct TensorValue {
-  mlir::RankedTensorType type;      ///< element type and encoding; dynamic sizes allowed
-  std::vector<int64_t> shape;       ///< the actual sizes
-  std::vector<float> f32;           ///< exactly one of these three is used, by element type
+  mlir::RankedTensorType type; ///< element type and encoding; dynamic sizes allowed
+  std::vector<int64_t> shape;  ///< the actual sizes
+  std::vector<float> f32;      ///< exactly one of these three is used, by element type
   std::vector<int32_t> i32;
-  std::vector<int8_t> i8;           ///< int8 values and trits
+  std::vector<int8_t> i8; ///< int8 values and trits
 };
 
 /// Keys and values of one layer: position-major, [position][head][headSize].
@@ -39,10 +39,10 @@ struct CacheValue {
 using RuntimeValue =
     std::variant<std::shared_ptr<const TensorValue>, std::shared_ptr<CacheValue>, int64_t>;
 
-/// Runs any function of a module at any stage of the pipeline before codegen, slowly, on Semantics.h: the
-/// oracle of the tests and of `tern verify`. Ops: the ternary dialect, func.call, func.return,
-/// arith.constant/addi/subi (index), arith.addf (tensors), tensor.dim, tensor.extract_slice. Any other op
-/// is an error that names it.
+/// Runs any function of a module at any stage of the pipeline before codegen, slowly, on
+/// Semantics.h: the oracle of the tests and of `tern verify`. Ops: the ternary dialect, func.call,
+/// func.return, arith.constant/addi/subi (index), arith.addf (tensors), tensor.dim,
+/// tensor.extract_slice. Any other op is an error that names it.
 class Interpreter {
 public:
   Interpreter(mlir::ModuleOp module, const WeightFiles &files);
@@ -52,7 +52,8 @@ public:
   using Observer = std::function<void(mlir::Operation *, llvm::ArrayRef<RuntimeValue>)>;
   void setObserver(Observer observer);
 
-  /// Weights are decoded once and kept (trits as int8: a large model needs its parameter count in bytes).
+  /// Weights are decoded once and kept (trits as int8: a large model needs its parameter count in
+  /// bytes).
   llvm::Expected<std::vector<RuntimeValue>> run(llvm::StringRef function,
                                                 llvm::ArrayRef<RuntimeValue> arguments);
 

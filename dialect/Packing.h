@@ -36,9 +36,12 @@ struct Packing {
   int64_t kTiles(int64_t columns) const { return (columns + k - 1) / k; }
   int64_t rowBlocks(int64_t n) const { return (n + rows - 1) / rows; }
   int64_t blockBytes(int64_t columns) const { return kTiles(columns) * tileBytes(); }
-  int64_t packedBytes(int64_t n, int64_t columns) const { return rowBlocks(n) * blockBytes(columns); }
+  int64_t packedBytes(int64_t n, int64_t columns) const {
+    return rowBlocks(n) * blockBytes(columns);
+  }
 
-  /// Packs `validRows <= rows` rows of `columns` trits, `stride` apart, into blockBytes(columns) bytes.
+  /// Packs `validRows <= rows` rows of `columns` trits, `stride` apart, into blockBytes(columns)
+  /// bytes.
   void encodeBlock(const int8_t *trits, int64_t validRows, int64_t columns, int64_t stride,
                    uint8_t *out) const;
   /// Inverse; false when a two-bit code is 3 or padding is not zero trits.

@@ -44,10 +44,12 @@ public:
   int64_t columns() const; ///< last dimension
   bool isTrits() const;
 
-  /// Rows `first .. first + count - 1`, row-major. Fails on codes that are no trits, on values that are not finite.
+  /// Rows `first .. first + count - 1`, row-major. Fails on codes that are no trits, on values that
+  /// are not finite.
   llvm::Error readTrits(int64_t first, int64_t count, int8_t *out) const;
   llvm::Error readFloats(int64_t first, int64_t count, float *out) const;
-  /// Rows in the weight's own element type (f32, f16 or bf16 bit patterns), for tables that stay in it.
+  /// Rows in the weight's own element type (f32, f16 or bf16 bit patterns), for tables that stay in
+  /// it.
   llvm::Error readRaw(int64_t first, int64_t count, void *out) const;
 
 private:

@@ -6,9 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "frontends/import/Json.h"
-
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/MemoryBuffer.h"
+#include "frontends/import/Reader.h"
 
 #define JSON_NOEXCEPTION 1
 #include <nlohmann/json.hpp>
@@ -34,6 +32,8 @@ public:
   using string_t = nlohmann::json::string_t;
   using binary_t = nlohmann::json::binary_t;
 
+  explicit JsonBuilder(const JsonLimits &limits) : limits(limits) {}
+
   bool null() { return put(Json()); }
   bool boolean(bool b) { return putValue(b); }
   bool number_integer(number_integer_t n) { return putValue<int64_t>(n); }
@@ -42,9 +42,11 @@ public:
                                                  : putValue<uint64_t>(n);
   }
   bool number_float(number_float_t n, const string_t &) { return putValue<double>(n); }
-  bool string(string_t &s) { return putValue(std::move(s)); }
+  bool string(string_t &s) { return checkString(s) && putValue(std::move(s)); }
   bool binary(binary_t &) { return false; }
   bool key(string_t &k) {
+    if (!checkString(k))
+      return false;
     stack.back().key = std::move(k);
     return true;
   }
@@ -90,7 +92,19 @@ private:
     json.value = std::move(value);
     return put(std::move(json));
   }
+  bool checkString(const string_t &s) {
+    if (s.size() <= limits.stringBytes)
+      return true;
+    failure = ("expected strings of at most " + Twine(limits.stringBytes) + " bytes, found one of " +
+               Twine(s.size()))
+                  .str();
+    return false;
+  }
   bool put(Json json) {
+    if (++count > limits.values) {
+      failure = ("expected at most " + Twine(limits.values) + " values").str();
+      return false;
+    }
     if (stack.empty()) {
       root = std::move(json);
       return true;
@@ -118,14 +132,16 @@ private:
     return put(std::move(json));
   }
 
+  const JsonLimits &limits;
+  uint64_t count = 0;
   std::vector<Level> stack;
 };
 
-Expected<JsonDocument> JsonDocument::parse(StringRef file, StringRef text) {
-  JsonBuilder builder;
+Expected<JsonDocument> JsonDocument::parse(StringRef file, StringRef text,
+                                           const JsonLimits &limits) {
+  JsonBuilder builder(limits);
   if (!nlohmann::json::sax_parse(text.begin(), text.end(), &builder))
-    return createStringError(inconvertibleErrorCode(), "%s: %s", file.str().c_str(),
-                             builder.failure.c_str());
+    return fileError(file, builder.failure);
   JsonDocument document;
   document.state = std::make_unique<State>();
   document.state->file = file.str();
@@ -152,19 +168,11 @@ Expected<JsonDocument> JsonDocument::parse(StringRef file, StringRef text) {
   return document;
 }
 
-Expected<JsonDocument> JsonDocument::read(StringRef path, uint64_t most) {
-  auto failure = [&](const Twine &message) {
-    return createStringError(inconvertibleErrorCode(), path + ": " + message);
-  };
-  uint64_t size = 0;
-  if (std::error_code code = sys::fs::file_size(path, size))
-    return failure(code.message());
-  if (size > most)
-    return failure("expected at most " + Twine(most) + " bytes of JSON, found " + Twine(size));
-  auto buffer = MemoryBuffer::getFile(path);
-  if (!buffer)
-    return failure(buffer.getError().message());
-  return parse(path, (*buffer)->getBuffer());
+Expected<JsonDocument> JsonDocument::read(StringRef path, const JsonLimits &limits) {
+  Expected<MappedFile> file = MappedFile::open(path, limits.bytes);
+  if (!file)
+    return file.takeError();
+  return parse(path, file->text(), limits);
 }
 
 StringRef Json::kind() const {

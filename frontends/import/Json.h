@@ -98,14 +98,21 @@ struct Json::Member {
   Json value;
 };
 
-/// A whole JSON text. Refuses duplicate keys, more than 64 levels, invalid UTF-8 and trailing text;
-/// never throws.
+/// What a JSON text may hold. A value takes about 80 bytes of memory, so their number is bounded too.
+struct JsonLimits {
+  uint64_t bytes = UINT64_C(1) << 28;
+  uint64_t values = UINT64_C(1) << 23;
+  uint64_t stringBytes = UINT64_C(1) << 20;
+};
+
+/// A whole JSON text. Refuses duplicate keys, more than 64 levels, invalid UTF-8, trailing text and what
+/// is beyond the limits; never throws.
 class JsonDocument {
 public:
   /// `file` is the name that errors begin with.
-  static llvm::Expected<JsonDocument> parse(llvm::StringRef file, llvm::StringRef text);
-  /// Reads at most `most` bytes; a longer file is an error.
-  static llvm::Expected<JsonDocument> read(llvm::StringRef path, uint64_t most = UINT64_C(1) << 28);
+  static llvm::Expected<JsonDocument> parse(llvm::StringRef file, llvm::StringRef text,
+                                            const JsonLimits &limits = {});
+  static llvm::Expected<JsonDocument> read(llvm::StringRef path, const JsonLimits &limits = {});
 
   const Json &root() const { return state->root; }
 
