@@ -151,7 +151,7 @@ def Ternary_LinearOp : Ternary_Op<"linear", [Pure]> {
                        Ternary_ActivationsAttr:$activations);
   let results = (outs Ternary_F32Tensor:$result);
   let assemblyFormat = [{
-    $input `,` $weight `,` $scale `activations` `(` $activations `)` attr-dict
+    $input `,` $weight `,` $scale `activations` `` `(` `` $activations `` `)` attr-dict
     `:` type($input) `,` type($weight) `,` type($scale) `->` type($result)
   }];
   let hasVerifier = 1;
@@ -327,7 +327,7 @@ def Ternary_AttentionOp : Ternary_Op<"attention", [AllTypesMatch<["query", "resu
   let results = (outs Ternary_F32Tensor:$result);
   let assemblyFormat = [{
     $query `,` $key `,` $value `,` $cache `at` $position `heads` $heads attr-dict
-    `:` type($query) `,` type($key) `,` type($value) `,` type($cache)
+    `:` type($query) `,` type($key) `,` type($value) `,` qualified(type($cache))
   }];
   let hasVerifier = 1;
 }
