@@ -1,0 +1,406 @@
+//===- WeightReader.cpp - decode a weight's source rows -------------------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialect/WeightReader.h"
+
+#include "dialect/Semantics.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+using namespace mlir;
+using namespace tern;
+using namespace tern::ternary;
+using llvm::ArrayRef;
+using llvm::Error;
+using llvm::Expected;
+using llvm::formatv;
+
+/// Elements decoded at a time where only a sum or a maximum is kept.
+static constexpr int64_t kChunk = 4096;
+
+//===----------------------------------------------------------------------===//
+// Random values: a function of seed and position, so that any row can be made alone
+//===----------------------------------------------------------------------===//
+
+/// The finaliser of a 64-bit counter-based generator (two multiply-xorshift rounds).
+static uint64_t mix(uint64_t x) {
+  x += 0x9e3779b97f4a7c15;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return x ^ (x >> 31);
+}
+
+/// Four trits a draw, 16 bits each.
+static void randomTrits(uint64_t seed, uint64_t row, int64_t columns, int8_t *out) {
+  uint64_t key = mix(mix(seed) + row);
+  for (int64_t column = 0; column < columns; column += 4) {
+    uint64_t draw = mix(key + static_cast<uint64_t>(column));
+    for (int64_t j = 0; j < std::min<int64_t>(4, columns - column); ++j, draw >>= 16)
+      out[column + j] = static_cast<int8_t>(((draw & 0xffff) * 3 >> 16) - 1);
+  }
+}
+
+/// Uniform in [-0.05, 0.05), in steps of 0.1 / 2^24.
+static float randomFloat(uint64_t key, uint64_t element) {
+  float unit = static_cast<float>(mix(key + element) >> 40) * 0x1p-24f;
+  return unit * 0.1f - 0.05f;
+}
+
+//===----------------------------------------------------------------------===//
+// Segments
+//===----------------------------------------------------------------------===//
+
+int64_t WeightReader::Segment::sourceColumns() const {
+  return source.getShape().size() == 2 ? source.getShape()[1] : 1;
+}
+
+int64_t WeightReader::Segment::elements() const {
+  return source.getShape().front() * sourceColumns();
+}
+
+static int64_t elementBytes(Encoding encoding) { return encoding == Encoding::F32 ? 4 : 2; }
+
+/// Attributes that code built unchecked may promise more than their bytes hold.
+static bool holdsItsShape(SourceAttr source, size_t bytes) {
+  ArrayRef<int64_t> shape = source.getShape();
+  int64_t elements = 1;
+  if (shape.empty() || shape.size() > 2)
+    return false;
+  for (int64_t size : shape)
+    if (size < 1 || llvm::MulOverflow(elements, size, elements))
+      return false;
+  if (source.getEncoding() == Encoding::HFPacked)
+    return shape.size() == 2 && shape[0] % 4 == 0 && bytes == static_cast<size_t>(elements) / 4;
+  return source.getEncoding() == Encoding::Random ||
+         bytes / elementBytes(source.getEncoding()) == static_cast<size_t>(elements);
+}
+
+Error WeightReader::error(const Segment &segment, int64_t element, const llvm::Twine &what) const {
+  int64_t columns = segment.sourceColumns();
+  int64_t row = element / columns, column = element % columns;
+  int64_t offset = segment.source.getOffset();
+  if (segment.source.getEncoding() == Encoding::HFPacked)
+    offset += row % (segment.source.getShape()[0] / 4) * columns + column;
+  else if (segment.source.getEncoding() != Encoding::Random)
+    offset += element * elementBytes(segment.source.getEncoding());
+  return llvm::createStringError(formatv("weight '{0}': {1}: offset {2}: row {3}, column {4}: {5}",
+                                         weight, segment.file, offset, row, column, what)
+                                     .str());
+}
+
+int64_t WeightReader::rows() const { return type.getRank() == 2 ? type.getDimSize(0) : 1; }
+int64_t WeightReader::columns() const { return type.getDimSize(type.getRank() - 1); }
+
+Expected<WeightReader> WeightReader::create(WeightOp op, const WeightFiles &files) {
+  WeightReader reader;
+  reader.weight = op.getSymName().str();
+  reader.type = dyn_cast<RankedTensorType>(op.getType());
+  if (!reader.type || !reader.type.hasStaticShape() || reader.type.getRank() < 1 ||
+      reader.type.getRank() > 2)
+    return llvm::createStringError(
+        formatv("weight '{0}': expected a static tensor of rank 1 or 2", reader.weight).str());
+  if (Error failed = reader.addSegments(op, files))
+    return std::move(failed);
+  return reader;
+}
+
+static Error sizeError(llvm::StringRef weight, const llvm::Twine &expected, int64_t got) {
+  return llvm::createStringError("weight '" + weight + "': expected " + expected + ", got " +
+                                 llvm::Twine(got));
+}
+
+/// Which rows the source gives and the segment takes, by the rules of ternary.weight's verifier.
+Expected<WeightReader::Segment> WeightReader::makeSegment(SourceAttr source,
+                                                          const WeightFiles &files,
+                                                          std::optional<int64_t> rows) const {
+  Expected<ArrayRef<uint8_t>> bytes = files.bytes(source);
+  if (!bytes)
+    return llvm::createStringError("weight '" + weight + "': " + llvm::toString(bytes.takeError()));
+  Segment segment{source, *bytes, files.name(source), 0, 0, 0, false, 0.0f};
+  if (!holdsItsShape(source, bytes->size()))
+    return llvm::createStringError(
+        formatv("weight '{0}': {1}: offset {2}: {3} bytes do not hold the source's shape", weight,
+                segment.file, source.getOffset(), bytes->size())
+            .str());
+  Derivation derive = source.getDerive();
+  bool oneOfTensor = derive == Derivation::MagnitudeScale && height() == 1 && width() == 1;
+  segment.fills =
+      !isTrits() && (segment.elements() == 1 || oneOfTensor || derive == Derivation::AbsmeanScale);
+  segment.ownRows = segment.fills ? 1 : source.getShape().front();
+  segment.rows = rows.value_or(segment.ownRows);
+  if (segment.rows < segment.ownRows)
+    return sizeError(
+        weight, "a segment to hold the " + llvm::Twine(segment.ownRows) + " rows of its source",
+        segment.rows);
+  if (Error failed = checkShape(segment))
+    return std::move(failed);
+  if (Error failed = computeScale(segment))
+    return std::move(failed);
+  return segment;
+}
+
+Error WeightReader::addSegments(WeightOp op, const WeightFiles &files) {
+  std::optional<ArrayRef<int64_t>> segmentRows = op.getSegmentRows();
+  size_t count = op.getSources().size();
+  if (segmentRows && segmentRows->size() != count)
+    return sizeError(weight, "segment rows for each of " + llvm::Twine(count) + " sources",
+                     segmentRows->size());
+  int64_t next = 0;
+  for (auto [index, attribute] : llvm::enumerate(op.getSources())) {
+    std::optional<int64_t> rows;
+    if (segmentRows)
+      rows = (*segmentRows)[index];
+    auto segment = makeSegment(cast<SourceAttr>(attribute), files, rows);
+    if (!segment)
+      return segment.takeError();
+    // A lone value with no segment rows stands for the whole weight.
+    if (!rows && segment->fills && count == 1)
+      segment->rows = height();
+    segment->firstRow = next;
+    if (segment->rows > height() - next)
+      return sizeError(weight,
+                       "sources of " + llvm::Twine(height()) +
+                           " rows in all and room for segment " + llvm::Twine(index),
+                       segment->rows);
+    next += segment->rows;
+    segments.push_back(*segment);
+  }
+  if (next != height())
+    return sizeError(weight, "sources of " + llvm::Twine(height()) + " rows in all", next);
+  return Error::success();
+}
+
+Error WeightReader::checkShape(const Segment &segment) const {
+  if (segment.fills)
+    return Error::success();
+  int64_t columns = segment.sourceColumns();
+  bool grouped = segment.source.getDerive() == Derivation::MagnitudeScale;
+  if (grouped ? columns % width() != 0 : columns != width())
+    return llvm::createStringError(
+        formatv("weight '{0}': {1}: offset {2}: expected {3} {4} columns, got {5}", weight,
+                segment.file, segment.source.getOffset(), grouped ? "a multiple of" : "rows of",
+                width(), columns)
+            .str());
+  return Error::success();
+}
+
+/// The first pass of absmean, and the one value of a segment that is filled with it.
+Error WeightReader::computeScale(Segment &segment) const {
+  Derivation derive = segment.source.getDerive();
+  if (derive == Derivation::AbsmeanTrits || derive == Derivation::AbsmeanScale) {
+    double sum = 0.0;
+    Error failed = eachChunk(segment, 0, segment.elements(), [&](ArrayRef<float> chunk) {
+      for (float value : chunk)
+        sum += static_cast<double>(std::fabs(value));
+    });
+    segment.scale = semantics::absmeanScale(sum, segment.elements());
+    return failed;
+  }
+  if (!segment.fills)
+    return Error::success();
+  if (derive != Derivation::MagnitudeScale)
+    return decodeFloats(segment, 0, 1, &segment.scale);
+  return eachChunk(segment, 0, segment.elements(), [&](ArrayRef<float> chunk) {
+    for (float value : chunk)
+      segment.scale = std::max(segment.scale, std::fabs(value));
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Decoding one source
+//===----------------------------------------------------------------------===//
+
+Error WeightReader::eachChunk(const Segment &segment, int64_t first, int64_t count,
+                              llvm::function_ref<void(ArrayRef<float>)> chunk) const {
+  float values[kChunk];
+  for (int64_t done = 0; done < count; done += kChunk) {
+    int64_t size = std::min(kChunk, count - done);
+    if (Error failed = decodeFloats(segment, first + done, size, values))
+      return failed;
+    chunk(ArrayRef<float>(values, size));
+  }
+  return Error::success();
+}
+
+/// Elements of the source as floats, reciprocals where asked for; all finite.
+Error WeightReader::decodeFloats(const Segment &segment, int64_t first, int64_t count,
+                                 float *out) const {
+  Encoding encoding = segment.source.getEncoding();
+  const uint8_t *in = segment.bytes.data() + first * elementBytes(encoding);
+  auto widen = [&](auto convert) {
+    for (int64_t i = 0; i < count; ++i) {
+      uint16_t bits;
+      std::memcpy(&bits, in + 2 * i, sizeof bits);
+      out[i] = convert(bits);
+    }
+  };
+  if (encoding == Encoding::F32)
+    std::memcpy(out, in, count * sizeof *out);
+  else if (encoding == Encoding::F16)
+    widen(semantics::fromF16);
+  else if (encoding == Encoding::BF16)
+    widen(semantics::fromBF16);
+  else
+    for (int64_t i = 0, key = mix(segment.source.getOffset()); i < count; ++i)
+      out[i] = randomFloat(key, first + i);
+
+  bool finite = true;
+  for (int64_t i = 0; i < count; ++i)
+    finite &= std::isfinite(out[i]);
+  if (!finite) {
+    int64_t at = std::find_if_not(out, out + count, [](float x) { return std::isfinite(x); }) - out;
+    return error(segment, first + at, formatv("expected a finite value, got {0}", out[at]).str());
+  }
+  if (segment.source.getDerive() != Derivation::Reciprocal)
+    return Error::success();
+  for (int64_t i = 0; i < count; ++i) {
+    float inverse = 1.0f / out[i];
+    if (!std::isfinite(inverse))
+      return error(segment, first + i, formatv("no finite reciprocal of {0}", out[i]).str());
+    out[i] = inverse;
+  }
+  return Error::success();
+}
+
+/// A quarter of the rows apart, four rows share a packed row, two bits each.
+Error WeightReader::decodeHFPacked(const Segment &segment, int64_t row, int8_t *out) const {
+  int64_t packedRows = segment.source.getShape()[0] / 4, columns = segment.sourceColumns();
+  const uint8_t *in = segment.bytes.data() + row % packedRows * columns;
+  int shift = static_cast<int>(row / packedRows) * 2;
+  uint8_t worst = 0;
+  for (int64_t column = 0; column < columns; ++column) {
+    uint8_t code = in[column] >> shift & 3;
+    worst = std::max(worst, code);
+    out[column] = static_cast<int8_t>(code - 1);
+  }
+  if (worst < 3)
+    return Error::success();
+  int64_t column = std::find(out, out + columns, 2) - out;
+  return error(segment, row * columns + column, "code 3 is no trit");
+}
+
+Error WeightReader::decodeTrits(const Segment &segment, int64_t row, int64_t rows,
+                                int8_t *out) const {
+  int64_t columns = segment.sourceColumns();
+  Derivation derive = segment.source.getDerive();
+  if (derive == Derivation::None) {
+    for (int64_t i = 0; i < rows; ++i, out += columns)
+      if (segment.source.getEncoding() == Encoding::Random)
+        randomTrits(segment.source.getOffset(), row + i, columns, out);
+      else if (Error failed = decodeHFPacked(segment, row + i, out))
+        return failed;
+    return Error::success();
+  }
+  float inverse = 1.0f / segment.scale;
+  return eachChunk(segment, row * columns, rows * columns, [&](ArrayRef<float> chunk) {
+    for (float value : chunk)
+      *out++ = derive == Derivation::AbsmeanTrits
+                   ? semantics::absmeanTrit(value, inverse)
+                   : static_cast<int8_t>((value > 0.0f) - (value < 0.0f));
+  });
+}
+
+/// The largest magnitude of each row and group.
+Error WeightReader::decodeScales(const Segment &segment, int64_t row, int64_t rows,
+                                 float *out) const {
+  int64_t group = segment.sourceColumns() / width();
+  for (int64_t i = 0; i < rows * width(); ++i) {
+    out[i] = 0.0f;
+    Error failed =
+        eachChunk(segment, (row * width() + i) * group, group, [&](ArrayRef<float> chunk) {
+          for (float value : chunk)
+            out[i] = std::max(out[i], std::fabs(value));
+        });
+    if (failed)
+      return failed;
+  }
+  return Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// Rows of the weight
+//===----------------------------------------------------------------------===//
+
+/// Calls `run` for each stretch of rows of one segment; `at` counts rows from `first`.
+Error WeightReader::eachRun(
+    int64_t first, int64_t count,
+    llvm::function_ref<Error(const Segment &, int64_t row, int64_t rows, int64_t at)> run) const {
+  for (const Segment &segment : segments) {
+    int64_t begin = std::max(first, segment.firstRow);
+    int64_t end = std::min(first + count, segment.firstRow + segment.rows);
+    if (begin >= end)
+      continue;
+    if (Error failed = run(segment, begin - segment.firstRow, end - begin, begin - first))
+      return failed;
+  }
+  return Error::success();
+}
+
+Error WeightReader::readTrits(int64_t first, int64_t count, int8_t *out) const {
+  assert(isTrits() && first >= 0 && first + count <= rows() && "rows of a trit weight");
+  return eachRun(first, count, [&](const Segment &segment, int64_t row, int64_t rows, int64_t at) {
+    int64_t own = std::clamp<int64_t>(segment.ownRows - row, 0, rows);
+    int8_t *target = out + at * width();
+    std::fill(target + own * width(), target + rows * width(), 0);
+    return decodeTrits(segment, row, own, target);
+  });
+}
+
+static float roundTo(Type element, float value) {
+  if (element.isBF16())
+    return semantics::fromBF16(semantics::toBF16(value));
+  return element.isF16() ? semantics::fromF16(semantics::toF16(value)) : value;
+}
+
+Error WeightReader::readFloats(int64_t first, int64_t count, float *out) const {
+  assert(!isTrits() && first >= 0 && first + count <= rows() && "rows of a float weight");
+  if (type.getRank() == 1)
+    count *= height();
+  Type element = type.getElementType();
+  return eachRun(
+      first, count, [&](const Segment &segment, int64_t row, int64_t rows, int64_t at) -> Error {
+        int64_t own = std::clamp<int64_t>(segment.ownRows - row, 0, rows);
+        float *target = out + at * width(), *end = target + rows * width();
+        if (segment.fills) {
+          std::fill(target, end, segment.scale);
+        } else {
+          std::fill(target + own * width(), end, 0.0f);
+          if (Error failed = segment.source.getDerive() == Derivation::MagnitudeScale
+                                 ? decodeScales(segment, row, own, target)
+                                 : decodeFloats(segment, row * width(), own * width(), target))
+            return failed;
+        }
+        if (!element.isF32())
+          for (float *value = target; value != end; ++value) {
+            float rounded = roundTo(element, *value);
+            if (!std::isfinite(rounded))
+              return error(segment, row * width() + (value - target),
+                           "the value does not fit the weight's element type");
+            *value = rounded;
+          }
+        return Error::success();
+      });
+}
+
+Error WeightReader::readRaw(int64_t first, int64_t count, void *out) const {
+  if (type.getElementType().isF32())
+    return readFloats(first, count, static_cast<float *>(out));
+  std::vector<float> row(columns());
+  auto *bits = static_cast<uint16_t *>(out);
+  bool brain = type.getElementType().isBF16();
+  for (int64_t i = 0; i < count; ++i) {
+    if (Error failed = readFloats(first + i, 1, row.data()))
+      return failed;
+    for (float value : row)
+      *bits++ = brain ? semantics::toBF16(value) : semantics::toF16(value);
+  }
+  return Error::success();
+}
