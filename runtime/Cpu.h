@@ -1,0 +1,26 @@
+//===- Cpu.h - what this processor can do -----------------------*- C++ -*-===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TERN_RUNTIME_CPU_H
+#define TERN_RUNTIME_CPU_H
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tern {
+
+/// TERN_CPU_ bits of this processor, as far as the system saves the registers they use.
+uint64_t cpuFeatures();
+/// "avx2, avxvnni", or "none".
+std::string describeFeatures(uint64_t features);
+/// The processors this thread may run on, ascending; at least one.
+std::vector<int> allowedCpus();
+
+} // namespace tern
+
+#endif // TERN_RUNTIME_CPU_H

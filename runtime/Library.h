@@ -1,0 +1,43 @@
+//===- Library.h - code and payload of a compiled model ---------*- C++ -*-===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TERN_RUNTIME_LIBRARY_H
+#define TERN_RUNTIME_LIBRARY_H
+
+#include "runtime/Payload.h"
+
+namespace tern {
+
+/// The code of a model, and the payload that belongs to it, both checked.
+class Library {
+public:
+  Library() = default;
+  Library(const Library &) = delete;
+  Library &operator=(const Library &) = delete;
+  ~Library();
+
+  /// Loads the library at `path`.
+  Status open(const char *path, tern_verify_t verify);
+  /// Code already in the process; `memory` null: the payload is in or beside the file that holds it.
+  Status openLinked(tern_query_fn query, const void *memory, uint64_t bytes, tern_verify_t verify);
+
+  const tern_descriptor_t &code() const { return *descriptor; }
+  const Payload &payload() const { return loaded; }
+
+private:
+  Status ask(tern_query_fn query);
+  /// From `file`, which lies at `path`, or from the sidecar the descriptor names.
+  Status loadPayload(const File &file, const std::string &path);
+
+  void *handle = nullptr;
+  const tern_descriptor_t *descriptor = nullptr;
+  Payload loaded;
+};
+
+} // namespace tern
+
+#endif // TERN_RUNTIME_LIBRARY_H

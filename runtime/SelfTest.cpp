@@ -1,0 +1,178 @@
+//===- SelfTest.cpp - kernels against plain C -----------------------------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/SelfTest.h"
+
+#include <cinttypes>
+#include <cstring>
+
+#include "runtime/Arena.h"
+
+using namespace tern;
+
+namespace {
+
+/// xorshift64*: the same products on every machine.
+class Noise {
+public:
+  explicit Noise(uint64_t seed) : state(seed) {}
+  uint32_t next() {
+    state ^= state >> 12;
+    state ^= state << 25;
+    state ^= state >> 27;
+    return uint32_t(state * UINT64_C(0x2545f4914f6cdd1d) >> 32);
+  }
+  /// A float in (-1, 1) with a full significand, so that any other order of rounding shows.
+  float unit() { return (float(int32_t(next() >> 7) - (1 << 24)) + 0.5f) / float(1 << 24); }
+
+private:
+  uint64_t state;
+};
+
+/// Memory of one test, taken in pieces that are multiples of 64 bytes, 64-byte aligned.
+struct Pieces {
+  Arena arena;
+  uint64_t used = 0;
+  template <typename T> T *take(int64_t count) {
+    T *piece = reinterpret_cast<T *>(arena.data() + used);
+    used += (uint64_t(count) * sizeof(T) + 63) / 64 * 64;
+    return piece;
+  }
+};
+
+constexpr int64_t kBlocks = 3;
+constexpr int64_t kMostRows = 9;
+constexpr int64_t kTiles = 12;
+constexpr int64_t kMostGroups = 3;
+/// Activation rows are padded to whole tiles of every packing.
+constexpr int64_t kActsStride = 320;
+constexpr float kUntouched = 12345.0f;
+
+struct Product {
+  tern_matmul_args_t args;
+  int8_t *trits;
+  float *expected;
+};
+
+/// Fills a product of `m` rows; the last tile is partly padding when there is one group.
+Product makeProduct(const tern_kernel_t &kernel, int64_t m, int64_t groups, Pieces &pieces,
+                    Noise &random) {
+  int64_t columns = kTiles * kernel.k, n = kBlocks * kernel.rows, padding = groups == 1 ? 5 : 0;
+  Product product = {};
+  int8_t *trits = product.trits = pieces.take<int8_t>(n * columns);
+  for (int64_t i = 0; i < n * columns; ++i)
+    trits[i] = i % columns >= columns - padding ? 0
+               : i % (kernel.rows * columns) < columns ? 1 // the largest sums a row can have
+                                                       : int8_t(random.next() % 3) - 1;
+  int64_t blockBytes = kTiles * kernel.rows * 4;
+  uint8_t *weight = pieces.take<uint8_t>(kBlocks * blockBytes);
+  for (int64_t b = 0; b < kBlocks; ++b)
+    packBlock(kernel.packing, kernel.rows, kTiles, trits + b * kernel.rows * columns,
+              weight + b * blockBytes);
+  int8_t *acts = pieces.take<int8_t>(m * kActsStride);
+  int32_t *sums = pieces.take<int32_t>(m * groups);
+  for (int64_t row = 0; row < m; ++row)
+    for (int64_t k = 0; k < columns - padding; ++k) {
+      int8_t value = row == 1 ? -128 : int8_t(random.next() % 256 - 128);
+      acts[row * kActsStride + k] = value;
+      sums[row * groups + k / (columns / groups)] += value;
+    }
+  float *scale = pieces.take<float>(n * groups), *rowScales = pieces.take<float>(m);
+  float *residual = pieces.take<float>(m * n), *out = pieces.take<float>(m * n);
+  product.expected = pieces.take<float>(m * n);
+  for (int64_t i = 0; i < n * groups; ++i)
+    scale[i] = random.unit();
+  for (int64_t i = 0; i < m; ++i)
+    rowScales[i] = random.unit();
+  for (int64_t i = 0; i < m * n; ++i) {
+    residual[i] = random.unit();
+    out[i] = product.expected[i] = kUntouched;
+  }
+  product.args = {weight,      scale, acts, rowScales, sums,    groups == 1 ? nullptr : residual,
+                  out,         kActsStride, groups, n, m,       0,
+                  kBlocks - 1, kTiles, groups};
+  return product;
+}
+
+std::string compare(const Product &product, int64_t n) {
+  const tern_matmul_args_t &args = product.args;
+  for (int64_t i = 0; i < args.m * n; ++i)
+    if (std::memcmp(&args.out[i], &product.expected[i], sizeof(float)) != 0)
+      return format("row %" PRId64 " of %" PRId64 ", column %" PRId64 " of %" PRId64
+                    " (%" PRId64 " groups): expected %.9g, found %.9g",
+                    i / n, args.m, i % n, n, args.groups, double(product.expected[i]),
+                    double(args.out[i]));
+  return {};
+}
+
+} // namespace
+
+void tern::packBlock(uint32_t packing, uint32_t rows, int64_t tiles, const int8_t *trits,
+                     uint8_t *out) {
+  int64_t digits = packing == 0 ? 4 : 5, k = digits * 4;
+  for (int64_t tile = 0; tile < tiles; ++tile)
+    for (uint32_t row = 0; row < rows; ++row)
+      for (int64_t j = 0; j < 4; ++j) {
+        const int8_t *first = trits + row * tiles * k + tile * k + j;
+        uint32_t value = 0;
+        for (int64_t s = 0; s < digits; ++s) {
+          uint32_t code = uint32_t(first[4 * s] + 1);
+          value = packing == 0 ? value | code << 2 * s : value * 3 + code;
+        }
+        *out++ = uint8_t(packing == 0 ? value : (value * 256 + 242) / 243);
+      }
+}
+
+void tern::plainMatmul(const tern_matmul_args_t &args, const int8_t *trits, uint32_t rows,
+                       uint32_t k) {
+  int64_t columns = args.k_tiles * k, group = columns / args.groups;
+  for (int64_t m = 0; m < args.m; ++m)
+    for (int64_t n = args.block_begin * rows; n < args.block_end * int64_t(rows); ++n) {
+      float total = 0;
+      for (int64_t g = 0; g < args.groups; ++g) {
+        int32_t sum = 0;
+        for (int64_t c = g * group; c < (g + 1) * group; ++c)
+          sum += args.acts[m * args.acts_stride + c] * trits[n * columns + c];
+        float scale = args.scale[(n / rows * args.groups + g) * rows + n % rows];
+        // A single product is not added to zero: the sign of a zero would be lost.
+        total = args.groups == 1 ? float(sum) * scale : total + float(sum) * scale;
+      }
+      float value = total * args.row_scales[m];
+      if (args.residual)
+        value = args.residual[m * args.out_stride + n] + value;
+      args.out[m * args.out_stride + n] = value;
+    }
+}
+
+std::string tern::testKernel(const tern_kernel_t &kernel) {
+  Noise random(0x7465726e);
+  for (int64_t m : {int64_t(1), kMostRows})
+    for (int64_t groups : {int64_t(1), kMostGroups}) {
+      int64_t n = kBlocks * kernel.rows, columns = kTiles * kernel.k;
+      Pieces pieces;
+      uint64_t bytes = n * columns * 2 + m * (kActsStride + 16 * n + 64) + 16 * n * groups + 4096;
+      if (Status status = Arena::create(bytes, "self-test", &pieces.arena); !status.ok())
+        return status.message();
+      Product product = makeProduct(kernel, m, groups, pieces, random);
+      // Block 0 is left out of one run, the last block of all: they must stay as they are.
+      product.args.block_begin = groups == 1 ? 0 : 1;
+      kernel.run(&product.args);
+      tern_matmul_args_t plain = product.args;
+      plain.out = product.expected;
+      plainMatmul(plain, product.trits, kernel.rows, kernel.k);
+      if (std::string difference = compare(product, n); !difference.empty())
+        return difference;
+    }
+  return {};
+}
+
+std::string tern::testVariant(const tern_variant_t &variant) {
+  for (uint64_t i = 0; i < variant.kernel_count; ++i)
+    if (std::string difference = testKernel(variant.kernels[i]); !difference.empty())
+      return format("kernel %s: %s", variant.kernels[i].name, difference.c_str());
+  return {};
+}

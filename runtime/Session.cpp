@@ -1,0 +1,148 @@
+//===- Session.cpp - one stream of positions ------------------------------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Session.h"
+
+#include <algorithm>
+#include <cstring>
+
+using namespace tern;
+
+/// The cache of a session that does not ask for a size.
+static constexpr uint32_t kDefaultPositions = 4096;
+
+static Status invalid(std::string text) {
+  return Status::error(TERN_STATUS_INVALID_ARGUMENT, TERN_CATEGORY_TENSOR, std::move(text));
+}
+
+Status tern_session::create(const tern_model &model, const tern_session_options_t &options,
+                            std::unique_ptr<tern_session> *out) {
+  auto session = std::make_unique<tern_session>();
+  session->owner = &model;
+  const tern_descriptor_t &code = model.code();
+  uint32_t most = code.max_positions ? code.max_positions : UINT32_MAX;
+  if (options.positions > most)
+    return invalid(format("%u positions asked for, the model has %u", options.positions, most));
+  session->room = options.positions ? options.positions : std::min(most, kDefaultPositions);
+  if (Status status = Threads::create(options.threads, &session->threads); !status.ok())
+    return status;
+  if (Status status = session->allocate(); !status.ok())
+    return std::move(status).within(
+        format("a session of %u positions and %u threads", session->room,
+               session->threads->size()));
+  *out = std::move(session);
+  return {};
+}
+
+Status tern_session::allocate() {
+  const tern_descriptor_t &code = owner->code();
+  uint64_t cacheBytes, scratchBytes;
+  // Offsets in the scratch memory of a thread count positions; threads must not share cache lines.
+  if (!multiply(code.kv_bytes_per_position, room, &cacheBytes) ||
+      !multiply(code.scratch_bytes_per_position, room, &scratchStride) ||
+      scratchStride > UINT64_MAX - 63)
+    return Status::error(TERN_STATUS_OUT_OF_MEMORY, TERN_CATEGORY_MEMORY,
+                         "the sizes do not fit 64 bits");
+  scratchStride = (scratchStride + 63) / 64 * 64;
+  if (!multiply(scratchStride, threads->size(), &scratchBytes))
+    return Status::error(TERN_STATUS_OUT_OF_MEMORY, TERN_CATEGORY_MEMORY,
+                         "the sizes do not fit 64 bits");
+  struct {
+    uint64_t bytes;
+    const char *what;
+    Arena *region;
+  } regions[] = {{code.arena_bytes, "arena", &arena},
+                 {cacheBytes, "cache", &cache},
+                 {scratchBytes, "scratch memory", &scratch},
+                 {uint64_t(code.vocabulary) * sizeof(float), "logits", &logits}};
+  for (const auto &one : regions)
+    if (Status status = Arena::create(one.bytes, one.what, one.region); !status.ok())
+      return status;
+  return {};
+}
+
+Status tern_session::run(int64_t rows, const void *const *inputs, const int64_t *indices,
+                         void *const *outputs) {
+  tern_frame_t frame = {};
+  frame.struct_size = sizeof(frame);
+  frame.thread_count = threads->size();
+  frame.arena = arena.data();
+  frame.weights = owner->weights();
+  frame.kv = cache.data();
+  frame.scratch = scratch.data();
+  frame.scratch_stride = scratchStride;
+  frame.kv_capacity = room;
+  frame.rows = rows;
+  frame.inputs = inputs;
+  frame.indices = indices;
+  frame.outputs = outputs;
+  frame.barrier = Threads::barrier;
+  frame.barrier_context = threads.get();
+  struct Call {
+    tern_forward_fn forward;
+    const tern_frame_t *frame;
+  } call = {owner->variant->forward, &frame};
+  return threads->run(
+      [](void *context, uint32_t thread) {
+        auto *call = static_cast<Call *>(context);
+        call->forward(call->frame, thread);
+      },
+      &call);
+}
+
+Status tern_session::checkTokens(const int32_t *ids, size_t count) const {
+  if (!owner->languageModel())
+    return Status::error(TERN_STATUS_UNSUPPORTED, TERN_CATEGORY_TENSOR,
+                         "the module is not a language model: use tern_session_run");
+  if (!ids || count == 0)
+    return invalid("no tokens given");
+  uint32_t vocabulary = owner->code().vocabulary;
+  for (size_t i = 0; i < count; ++i)
+    if (ids[i] < 0 || uint32_t(ids[i]) >= vocabulary)
+      return invalid(format("token %zu is %d, expected 0 to %u", i, ids[i], vocabulary - 1));
+  if (count > room - used)
+    return Status::error(TERN_STATUS_CONTEXT_FULL, TERN_CATEGORY_MEMORY,
+                         format("%zu tokens do not fit: %u of %u positions are used", count, used,
+                                room));
+  return {};
+}
+
+Status tern_session::append(const int32_t *ids, size_t count, float *all) {
+  if (Status status = checkTokens(ids, count); !status.ok())
+    return status;
+  uint64_t vocabulary = owner->code().vocabulary;
+  fresh = false;
+  for (size_t done = 0; done < count;) {
+    size_t rows = std::min<size_t>(count - done, owner->code().max_rows);
+    bool last = done + rows == count;
+    const void *inputs[] = {ids + done};
+    int64_t indices[] = {used, all ? int64_t(rows) : last};
+    void *outputs[] = {all ? static_cast<void *>(all + done * vocabulary) : logits.data()};
+    if (Status status = run(int64_t(rows), inputs, indices, outputs); !status.ok())
+      return status;
+    done += rows;
+    used += uint32_t(rows);
+  }
+  if (all)
+    std::memcpy(logits.data(), all + (count - 1) * vocabulary, vocabulary * sizeof(float));
+  fresh = true;
+  return {};
+}
+
+Status tern_session::trim(uint32_t positions) {
+  if (positions > used)
+    return invalid(format("cannot keep %u positions, the session has %u", positions, used));
+  fresh = fresh && positions == used;
+  used = positions;
+  return {};
+}
+
+Status tern_session::Use::check() const {
+  if (got)
+    return {};
+  return invalid("the session is in use: by another thread, or by the call that is calling back");
+}

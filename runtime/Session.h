@@ -1,0 +1,68 @@
+//===- Session.h - one stream of positions ----------------------*- C++ -*-===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TERN_RUNTIME_SESSION_H
+#define TERN_RUNTIME_SESSION_H
+
+#include <atomic>
+
+#include "runtime/Arena.h"
+#include "runtime/Model.h"
+#include "runtime/Threads.h"
+
+/// Memory and threads to run one model, and how far it has come. Everything is allocated when the
+/// session is made; running allocates nothing.
+struct tern_session {
+  static tern::Status create(const tern_model &model, const tern_session_options_t &options,
+                             std::unique_ptr<tern_session> *out);
+
+  /// Appends tokens. `all` null: only the last one's logits are computed; else those of every token.
+  tern::Status append(const int32_t *ids, size_t count, float *all);
+  /// As tern_session_run.
+  tern::Status run(int64_t rows, const void *const *inputs, const int64_t *indices,
+                   void *const *outputs);
+  tern::Status trim(uint32_t positions);
+
+  const tern_model &model() const { return *owner; }
+  uint32_t position() const { return used; }
+  uint32_t capacity() const { return room; }
+  /// Null until tokens have been appended.
+  const float *lastLogits() const {
+    return fresh ? reinterpret_cast<const float *>(logits.data()) : nullptr;
+  }
+
+  /// Held while the session works: one that is used by two threads at once is refused, not raced.
+  class Use {
+  public:
+    explicit Use(tern_session &session)
+        : session(session), got(!session.busy.exchange(true, std::memory_order_acquire)) {}
+    ~Use() {
+      if (got)
+        session.busy.store(false, std::memory_order_release);
+    }
+    Use(const Use &) = delete;
+    tern::Status check() const;
+
+  private:
+    tern_session &session;
+    bool got;
+  };
+
+private:
+  tern::Status checkTokens(const int32_t *ids, size_t count) const;
+  tern::Status allocate();
+
+  const tern_model *owner = nullptr;
+  std::unique_ptr<tern::Threads> threads;
+  tern::Arena arena, cache, scratch, logits;
+  uint64_t scratchStride = 0;
+  uint32_t room = 0, used = 0;
+  bool fresh = false; ///< `logits` are those of the last position
+  std::atomic<bool> busy{false};
+};
+
+#endif // TERN_RUNTIME_SESSION_H
