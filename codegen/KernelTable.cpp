@@ -1,0 +1,70 @@
+//===- KernelTable.cpp - which ternary kernels there are ------------------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/KernelTable.h"
+#include "codegen/MatmulKernel.h"
+
+#include "tern/abi.h"
+#include "llvm/ADT/STLExtras.h"
+
+using namespace llvm;
+
+namespace tern {
+
+namespace {
+
+namespace kind {
+constexpr Packing::Kind two_bit = Packing::Kind::TwoBit;
+constexpr Packing::Kind base3 = Packing::Kind::Base3;
+} // namespace kind
+
+namespace needs {
+constexpr uint64_t portable = 0;
+constexpr uint64_t avx2 = TERN_CPU_X86_AVX2;
+constexpr uint64_t avx512vnni = TERN_CPU_X86_AVX512 | TERN_CPU_X86_AVX512VNNI;
+} // namespace needs
+
+} // namespace
+
+ArrayRef<KernelRow> allKernels() {
+  static const KernelRow rows[] = {
+#define TERN_KERNEL(PACKING, MR, NR, KB, ISA)                                                      \
+  {"matmul_" #PACKING "_" #MR "x" #NR "x" #KB "_" #ISA, needs::ISA,                                \
+   Packing{kind::PACKING, NR, KB}, MR, makeDotTile_##PACKING##_##ISA},
+#include "codegen/KernelTable.inc"
+  };
+  return rows;
+}
+
+const KernelRow *findKernel(StringRef name) {
+  const auto *row = find_if(allKernels(), [&](const KernelRow &row) { return name == row.name; });
+  return row == allKernels().end() ? nullptr : row;
+}
+
+const KernelRow *selectKernel(const Target &target, const Packing &packing, bool gemv,
+                              std::string *why) {
+  std::string refused;
+  const KernelRow *chosen = nullptr;
+  for (const KernelRow &row : allKernels()) {
+    if (row.packing.kind != packing.kind || row.packing.rows != packing.rows ||
+        row.packing.k != packing.k || row.isGemv() != gemv)
+      continue;
+    const uint64_t missing = row.cpuFeatures & ~target.cpuFeatures;
+    if (!missing) {
+      chosen = &row;
+      break;
+    }
+    if (!refused.empty())
+      refused += ", ";
+    refused += std::string(row.name) + " needs " + describeCpuFeatures(missing);
+  }
+  if (why)
+    *why = refused;
+  return chosen;
+}
+
+} // namespace tern

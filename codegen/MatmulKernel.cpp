@@ -1,0 +1,339 @@
+//===- MatmulKernel.cpp - the shape all ternary kernels share -------------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/MatmulKernel.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "tern/abi.h"
+#include "llvm/ADT/STLExtras.h"
+
+#include <cstddef>
+
+using namespace mlir;
+
+namespace tern {
+
+//===----------------------------------------------------------------------===//
+// KernelBuilder
+//===----------------------------------------------------------------------===//
+
+VectorType KernelBuilder::vec(int64_t lanes, int64_t bits) {
+  return VectorType::get({lanes}, getIntegerType(bits));
+}
+
+Value KernelBuilder::i64(int64_t value) {
+  return arith::ConstantOp::create(*this, getI64IntegerAttr(value));
+}
+
+Value KernelBuilder::splat(VectorType type, int64_t value) {
+  Attribute element = getIntegerAttr(type.getElementType(), value);
+  return arith::ConstantOp::create(*this, type, DenseElementsAttr::get(type, element));
+}
+
+Value KernelBuilder::broadcast(VectorType type, Value scalar) {
+  return vector::BroadcastOp::create(*this, type, scalar);
+}
+
+Value KernelBuilder::bitcast(VectorType type, Value value) {
+  return value.getType() == type ? value : Value(LLVM::BitcastOp::create(*this, type, value));
+}
+
+Value KernelBuilder::offset(Value pointer, Value bytes) {
+  return LLVM::GEPOp::create(*this, pointer.getType(), getI8Type(), pointer,
+                             ArrayRef<LLVM::GEPArg>{bytes});
+}
+
+Value KernelBuilder::offset(Value pointer, int64_t bytes) {
+  if (bytes == 0)
+    return pointer;
+  return LLVM::GEPOp::create(*this, pointer.getType(), getI8Type(), pointer,
+                             ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(bytes)});
+}
+
+Value KernelBuilder::load(Type type, Value pointer, unsigned alignment) {
+  return LLVM::LoadOp::create(*this, type, pointer, alignment);
+}
+
+Value KernelBuilder::broadcastActs(VectorType type, Value pointer) {
+  const int64_t lanes = type.getNumElements() * type.getElementTypeBitWidth() / 32;
+  return bitcast(type, broadcast(vec(lanes, 32), load(getI32Type(), pointer, 1)));
+}
+
+Value KernelBuilder::intrinsic(StringRef name, Type result, ValueRange operands) {
+  return LLVM::CallIntrinsicOp::create(*this, result, getStringAttr(name), operands).getResult(0);
+}
+
+Value KernelBuilder::add(Value a, Value b) { return arith::AddIOp::create(*this, a, b); }
+Value KernelBuilder::sub(Value a, Value b) { return arith::SubIOp::create(*this, a, b); }
+Value KernelBuilder::mul(Value a, Value b) { return arith::MulIOp::create(*this, a, b); }
+Value KernelBuilder::min(Value a, Value b) { return arith::MinSIOp::create(*this, a, b); }
+Value KernelBuilder::bitAnd(Value a, Value b) { return arith::AndIOp::create(*this, a, b); }
+
+Value KernelBuilder::shiftLeft(Value a, int64_t bits) {
+  return arith::ShLIOp::create(*this, a, splat(cast<VectorType>(a.getType()), bits));
+}
+
+Value KernelBuilder::shiftRight(Value a, int64_t bits) {
+  if (bits == 0)
+    return a;
+  return arith::ShRUIOp::create(*this, a, splat(cast<VectorType>(a.getType()), bits));
+}
+
+Value KernelBuilder::shiftRightArithmetic(Value a, int64_t bits) {
+  return arith::ShRSIOp::create(*this, a, splat(cast<VectorType>(a.getType()), bits));
+}
+
+//===----------------------------------------------------------------------===//
+// The loops around a tile, and the epilogue
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// Emits one kernel. For each row block, for each pass over its rows: all token rows, so that the
+/// block's weights come from memory once; for each scale group: the tiles.
+class MatmulEmitter {
+public:
+  MatmulEmitter(KernelBuilder &b, const KernelRow &row, const DotTile &tile, Value args)
+      : b(b), row(row), tile(tile), args(args),
+        floats(VectorType::get({tile.lanes}, b.getF32Type())), sums(b.vec(tile.lanes, 32)) {}
+
+  void emit();
+
+private:
+  /// Where a body of token rows works.
+  struct Place {
+    Value block, lane; ///< row block, and the pass's first row in it
+    Value token;       ///< first of `tokens`
+    int64_t tokens;
+  };
+  using Values = SmallVector<Value>;
+
+  void readArgs();
+  void emitTokens(Value block, Value lane);
+  void emitBody(const Place &place);
+  Values emitGroups(const Place &place);
+  Values emitGroupSums(const Place &place, ValueRange acts, Value group);
+  Values emitTiles(Value weight, ValueRange acts, Value begin, Value end, int64_t tokens);
+  void emitEpilogue(const Place &place, ValueRange totals);
+
+  Value field(Type type, size_t byteOffset) {
+    return b.load(type, b.offset(args, static_cast<int64_t>(byteOffset)), 8);
+  }
+  /// base + index * bytes
+  Value element(Value base, Value index, int64_t bytes) {
+    return b.offset(base, b.mul(index, b.i64(bytes)));
+  }
+  void forLoop(Value begin, Value end, int64_t step, function_ref<void(Value)> body);
+  Values forLoop(Value begin, Value end, int64_t step, ValueRange initial,
+                 function_ref<Values(Value, ValueRange)> body);
+
+  KernelBuilder &b;
+  const KernelRow &row;
+  const DotTile &tile;
+  Value args;
+  VectorType floats, sums;
+  Value weight, scale, acts, rowScales, actSums, residual, out;
+  Value actsStride, sumsStride, outStride, m, blockBegin, blockEnd, kTiles, groups;
+  Value groupTiles, totalsStart;
+};
+
+void MatmulEmitter::forLoop(Value begin, Value end, int64_t step, function_ref<void(Value)> body) {
+  scf::ForOp::create(b, begin, end, b.i64(step), ValueRange{},
+                     [&](OpBuilder &nested, Location, Value index, ValueRange) {
+                       OpBuilder::InsertionGuard guard(b);
+                       b.restoreInsertionPoint(nested.saveInsertionPoint());
+                       body(index);
+                       scf::YieldOp::create(b);
+                     });
+}
+
+MatmulEmitter::Values MatmulEmitter::forLoop(Value begin, Value end, int64_t step,
+                                             ValueRange initial,
+                                             function_ref<Values(Value, ValueRange)> body) {
+  auto loop = scf::ForOp::create(b, begin, end, b.i64(step), initial,
+                                 [&](OpBuilder &nested, Location, Value index, ValueRange state) {
+                                   OpBuilder::InsertionGuard guard(b);
+                                   b.restoreInsertionPoint(nested.saveInsertionPoint());
+                                   scf::YieldOp::create(b, body(index, state));
+                                 });
+  return Values(loop.getResults());
+}
+
+void MatmulEmitter::readArgs() {
+  Type pointer = args.getType(), integer = b.getI64Type();
+  weight = field(pointer, offsetof(tern_matmul_args_t, weight));
+  scale = field(pointer, offsetof(tern_matmul_args_t, scale));
+  acts = field(pointer, offsetof(tern_matmul_args_t, acts));
+  rowScales = field(pointer, offsetof(tern_matmul_args_t, row_scales));
+  actSums = field(pointer, offsetof(tern_matmul_args_t, sums));
+  residual = field(pointer, offsetof(tern_matmul_args_t, residual));
+  out = field(pointer, offsetof(tern_matmul_args_t, out));
+  actsStride = field(integer, offsetof(tern_matmul_args_t, acts_stride));
+  sumsStride = field(integer, offsetof(tern_matmul_args_t, sums_stride));
+  outStride = field(integer, offsetof(tern_matmul_args_t, out_stride));
+  m = field(integer, offsetof(tern_matmul_args_t, m));
+  blockBegin = field(integer, offsetof(tern_matmul_args_t, block_begin));
+  blockEnd = field(integer, offsetof(tern_matmul_args_t, block_end));
+  kTiles = field(integer, offsetof(tern_matmul_args_t, k_tiles));
+  groups = field(integer, offsetof(tern_matmul_args_t, groups));
+}
+
+void MatmulEmitter::emit() {
+  readArgs();
+  groupTiles = arith::DivSIOp::create(b, kTiles, groups);
+  // One product alone must keep its sign of zero, and -0 + x is x; several are summed from +0.
+  Value single = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, groups, b.i64(1));
+  Value start =
+      arith::SelectOp::create(b, single, arith::ConstantOp::create(b, b.getF32FloatAttr(-0.0f)),
+                              arith::ConstantOp::create(b, b.getF32FloatAttr(0.0f)));
+  totalsStart = b.broadcast(floats, start);
+  const int64_t passRows = tile.lanes * tile.parts;
+  forLoop(blockBegin, blockEnd, 1, [&](Value block) {
+    if (passRows == row.packing.rows)
+      return emitTokens(block, b.i64(0));
+    forLoop(b.i64(0), b.i64(row.packing.rows), passRows,
+            [&](Value lane) { emitTokens(block, lane); });
+  });
+}
+
+void MatmulEmitter::emitTokens(Value block, Value lane) {
+  if (row.mr == 1) {
+    forLoop(b.i64(0), m, 1, [&](Value token) { emitBody({block, lane, token, 1}); });
+    return;
+  }
+  Value wideEnd = b.bitAnd(m, b.i64(-row.mr));
+  forLoop(b.i64(0), wideEnd, row.mr, [&](Value token) { emitBody({block, lane, token, row.mr}); });
+  for (int64_t tokens = row.mr / 2; tokens >= 1; tokens /= 2) {
+    Value bit = b.bitAnd(m, b.i64(tokens));
+    Value present = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, bit, b.i64(0));
+    auto tail = scf::IfOp::create(b, present, /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(tail.thenYield());
+    emitBody({block, lane, b.bitAnd(m, b.i64(-2 * tokens)), tokens});
+  }
+}
+
+void MatmulEmitter::emitBody(const Place &place) { emitEpilogue(place, emitGroups(place)); }
+
+MatmulEmitter::Values MatmulEmitter::emitGroups(const Place &place) {
+  Values tokenActs;
+  for (int64_t i = 0; i < place.tokens; ++i)
+    tokenActs.push_back(b.offset(acts, b.mul(b.add(place.token, b.i64(i)), actsStride)));
+  // [row block][groups][rows] floats
+  Value blockScales = element(scale, b.mul(place.block, groups), row.packing.rows * 4);
+  Value laneScales = element(blockScales, place.lane, 4);
+  Value firstSum = element(actSums, b.mul(place.token, sumsStride), 4);
+  Values initial(place.tokens * tile.parts, totalsStart);
+  return forLoop(b.i64(0), groups, 1, initial, [&](Value group, ValueRange totals) {
+    Values products = emitGroupSums(place, tokenActs, group);
+    Value groupScales = element(laneScales, group, row.packing.rows * 4);
+    Value sum = element(firstSum, group, 4);
+    for (int64_t i = 0; i < place.tokens; ++i) {
+      // Codes are trit + 1: the sum of the activations is in every product once too often.
+      Value excess = b.broadcast(
+          sums, b.load(b.getI32Type(), element(sum, b.mul(sumsStride, b.i64(i)), 4), 4));
+      for (int64_t part = 0; part < tile.parts; ++part) {
+        Value &value = products[i * tile.parts + part];
+        value = arith::SIToFPOp::create(b, floats, b.sub(value, excess));
+        Value scales = b.load(floats, b.offset(groupScales, part * tile.lanes * 4), 4);
+        value = arith::MulFOp::create(b, value, scales);
+        value = arith::AddFOp::create(b, totals[i * tile.parts + part], value);
+      }
+    }
+    return products;
+  });
+}
+
+/// Sums of activation * code over one scale group.
+MatmulEmitter::Values MatmulEmitter::emitGroupSums(const Place &place, ValueRange acts,
+                                                   Value group) {
+  const int64_t tileBytes = row.packing.tileBytes();
+  Value firstTile = b.mul(group, groupTiles);
+  Value blockWeight = element(weight, b.add(b.mul(place.block, kTiles), firstTile), tileBytes);
+  Value laneWeight = element(blockWeight, place.lane, 4);
+  Values groupActs = llvm::map_to_vector(
+      acts, [&](Value row0) { return element(row0, firstTile, row.packing.k); });
+  if (tile.maxTiles == 0)
+    return tile.finish(b, emitTiles(laneWeight, groupActs, b.i64(0), groupTiles, place.tokens));
+
+  Values initial(place.tokens * tile.parts, b.splat(sums, 0));
+  return forLoop(b.i64(0), groupTiles, tile.maxTiles, initial, [&](Value begin, ValueRange wide) {
+    Value end = b.min(b.add(begin, b.i64(tile.maxTiles)), groupTiles);
+    Values run = tile.finish(b, emitTiles(laneWeight, groupActs, begin, end, place.tokens));
+    for (auto [sum, earlier] : llvm::zip_equal(run, wide))
+      sum = b.add(earlier, sum);
+    return run;
+  });
+}
+
+MatmulEmitter::Values MatmulEmitter::emitTiles(Value weight, ValueRange acts, Value begin,
+                                               Value end, int64_t tokens) {
+  auto take = [&](int64_t count) {
+    return [&, count](Value index, ValueRange state) {
+      Values tokenActs = llvm::map_to_vector(
+          acts, [&](Value row0) { return element(row0, index, row.packing.k); });
+      return tile.step(b, state, element(weight, index, row.packing.tileBytes()), tokenActs, count);
+    };
+  };
+  Values state = tile.start(b, tokens);
+  if (tile.unroll > 1) {
+    Value whole = b.bitAnd(b.sub(end, begin), b.i64(-tile.unroll));
+    Value middle = b.add(begin, whole);
+    state = forLoop(begin, middle, tile.unroll, state, take(tile.unroll));
+    begin = middle;
+  }
+  return forLoop(begin, end, 1, state, take(1));
+}
+
+void MatmulEmitter::emitEpilogue(const Place &place, ValueRange totals) {
+  Value column = b.add(b.mul(place.block, b.i64(row.packing.rows)), place.lane);
+  Value null = LLVM::ZeroOp::create(b, residual.getType());
+  Value hasResidual = LLVM::ICmpOp::create(b, LLVM::ICmpPredicate::ne, residual, null);
+  for (int64_t i = 0; i < place.tokens; ++i) {
+    Value token = b.add(place.token, b.i64(i));
+    Value rowScale = b.load(b.getF32Type(), element(rowScales, token, 4), 4);
+    Value position = b.mul(b.add(b.mul(token, outStride), column), b.i64(4));
+    for (int64_t part = 0; part < tile.parts; ++part) {
+      Value value =
+          arith::MulFOp::create(b, totals[i * tile.parts + part], b.broadcast(floats, rowScale));
+      auto choice = scf::IfOp::create(b, TypeRange{floats}, hasResidual, /*withElse=*/true);
+      {
+        OpBuilder::InsertionGuard guard(b);
+        b.setInsertionPointToStart(choice.thenBlock());
+        Value before =
+            b.load(floats, b.offset(b.offset(residual, position), part * tile.lanes * 4), 4);
+        scf::YieldOp::create(b, Value(arith::AddFOp::create(b, before, value)));
+        b.setInsertionPointToStart(choice.elseBlock());
+        scf::YieldOp::create(b, value);
+      }
+      LLVM::StoreOp::create(b, choice.getResult(0),
+                            b.offset(b.offset(out, position), part * tile.lanes * 4), 4);
+    }
+  }
+}
+
+} // namespace
+
+LLVM::LLVMFuncOp emitKernel(ModuleOp module, const KernelRow &row, StringRef symbol) {
+  MLIRContext *context = module.getContext();
+  KernelBuilder b(module.getLoc(), context);
+  b.setInsertionPointToEnd(module.getBody());
+  auto pointer = LLVM::LLVMPointerType::get(context);
+  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), {pointer});
+  auto function = LLVM::LLVMFuncOp::create(b, symbol, type);
+  for (StringRef attribute : {"llvm.noalias", "llvm.nonnull", "llvm.readonly"})
+    function.setArgAttr(0, attribute, b.getUnitAttr());
+  b.setInsertionPointToStart(function.addEntryBlock(b));
+  std::unique_ptr<DotTile> tile = row.makeTile(row.mr);
+  MatmulEmitter(b, row, *tile, function.getArgument(0)).emit();
+  LLVM::ReturnOp::create(b, ValueRange{});
+  return function;
+}
+
+} // namespace tern

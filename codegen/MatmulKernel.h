@@ -1,0 +1,76 @@
+//===- MatmulKernel.h - the shape all ternary kernels share -----*- C++ -*-===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TERN_CODEGEN_MATMULKERNEL_H
+#define TERN_CODEGEN_MATMULKERNEL_H
+
+#include "codegen/KernelTable.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+namespace tern {
+
+/// A builder with the few words that kernels are made of. Pointers are !llvm.ptr, offsets are
+/// bytes in i64, all targets are little-endian.
+class KernelBuilder : public mlir::ImplicitLocOpBuilder {
+public:
+  using ImplicitLocOpBuilder::ImplicitLocOpBuilder;
+
+  mlir::VectorType vec(int64_t lanes, int64_t bits);
+  mlir::Value i64(int64_t value);
+  /// All lanes of an integer vector the same constant.
+  mlir::Value splat(mlir::VectorType type, int64_t value);
+  mlir::Value broadcast(mlir::VectorType type, mlir::Value scalar);
+  mlir::Value bitcast(mlir::VectorType type, mlir::Value value);
+  mlir::Value offset(mlir::Value pointer, mlir::Value bytes);
+  mlir::Value offset(mlir::Value pointer, int64_t bytes);
+  mlir::Value load(mlir::Type type, mlir::Value pointer, unsigned alignment);
+  /// Four activations in every 32-bit lane.
+  mlir::Value broadcastActs(mlir::VectorType type, mlir::Value pointer);
+  mlir::Value intrinsic(llvm::StringRef name, mlir::Type result, mlir::ValueRange operands);
+
+  mlir::Value add(mlir::Value a, mlir::Value b);
+  mlir::Value sub(mlir::Value a, mlir::Value b);
+  mlir::Value mul(mlir::Value a, mlir::Value b);
+  mlir::Value min(mlir::Value a, mlir::Value b);
+  mlir::Value bitAnd(mlir::Value a, mlir::Value b);
+  mlir::Value shiftLeft(mlir::Value a, int64_t bits);
+  mlir::Value shiftRight(mlir::Value a, int64_t bits); ///< logical
+  mlir::Value shiftRightArithmetic(mlir::Value a, int64_t bits);
+};
+
+/// What a packing and an instruction set add to the shared shape: how a tile of weights meets a
+/// few token rows. A pass works on `parts` vectors of `lanes` packing rows; a row block takes
+/// rows / (lanes * parts) passes.
+class DotTile {
+public:
+  explicit DotTile(int64_t lanes, int64_t parts = 1) : lanes(lanes), parts(parts) {}
+  virtual ~DotTile() = default;
+
+  const int64_t lanes, parts;
+  /// Tiles whose sums the state can hold before `finish`; 0: any number.
+  int64_t maxTiles = 0;
+  /// Tiles that `step` takes at once when there are enough.
+  int64_t unroll = 1;
+
+  /// The state, all zero, for `tokens` token rows.
+  virtual llvm::SmallVector<mlir::Value> start(KernelBuilder &b, int64_t tokens) const = 0;
+  /// Adds `count` (1 or `unroll`) tiles. `tile`: this pass's first byte of the first tile; `acts`:
+  /// each token's activation at the first tile's first column.
+  virtual llvm::SmallVector<mlir::Value> step(KernelBuilder &b, mlir::ValueRange state,
+                                              mlir::Value tile, mlir::ValueRange acts,
+                                              int64_t count) const = 0;
+  /// Sums of activation * code as vectors of `lanes` x i32, [token][part].
+  virtual llvm::SmallVector<mlir::Value> finish(KernelBuilder &b, mlir::ValueRange state) const = 0;
+};
+
+#define TERN_KERNEL(PACKING, MR, NR, KB, ISA)                                                      \
+  std::unique_ptr<DotTile> makeDotTile_##PACKING##_##ISA(int64_t mr);
+#include "codegen/KernelTable.inc"
+
+} // namespace tern
+
+#endif // TERN_CODEGEN_MATMULKERNEL_H

@@ -1,0 +1,123 @@
+//===- DotTile.cpp - tiles in plain integer operations --------------------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Runs on every CPU LLVM has code for, and is the twin that the other rows are compared with.
+// Works on 16-bit lanes, two to a packing row: the widest multiplication that even the oldest
+// vector units have.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/MatmulKernel.h"
+
+using namespace mlir;
+
+namespace tern {
+
+namespace {
+
+using Values = SmallVector<Value>;
+
+/// The even and the odd bytes of 32-bit lanes, widened to 16 bits.
+struct BytePair {
+  Value even, odd;
+};
+
+BytePair widenUnsigned(KernelBuilder &b, Value halves) {
+  auto type = cast<VectorType>(halves.getType());
+  return {b.bitAnd(halves, b.splat(type, 0xff)), b.shiftRight(halves, 8)};
+}
+
+BytePair widenSigned(KernelBuilder &b, Value halves) {
+  return {b.shiftRightArithmetic(b.shiftLeft(halves, 8), 8), b.shiftRightArithmetic(halves, 8)};
+}
+
+/// What both packings share. The state is one vector of 16-bit sums a token.
+class PortableTile : public DotTile {
+public:
+  /// Each column slot adds two products of a code (0 .. 2) and an activation (-128 .. 127) to a
+  /// 16-bit lane, at least -512 and at most 508: 64 slots stay within -32768 .. 32512.
+  explicit PortableTile(int64_t slots) : DotTile(kLanes), slots(slots) { maxTiles = 64 / slots; }
+
+  Values start(KernelBuilder &b, int64_t tokens) const override {
+    return Values(tokens, b.splat(b.vec(2 * kLanes, 16), 0));
+  }
+
+  Values step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts,
+              int64_t) const override {
+    VectorType halves = b.vec(2 * kLanes, 16);
+    SmallVector<BytePair> codes = unpack(b, b.load(halves, tile, 4));
+    Values next(state);
+    for (int64_t slot = 0; slot < slots; ++slot)
+      for (auto [sum, row] : llvm::zip_equal(next, acts)) {
+        BytePair x = widenSigned(b, b.broadcastActs(halves, b.offset(row, 4 * slot)));
+        sum = b.add(sum, b.mul(codes[slot].even, x.even));
+        sum = b.add(sum, b.mul(codes[slot].odd, x.odd));
+      }
+    return next;
+  }
+
+  Values finish(KernelBuilder &b, ValueRange state) const override {
+    Values result;
+    for (Value sum : state) {
+      Value lanes32 = b.bitcast(b.vec(kLanes, 32), sum);
+      result.push_back(b.add(b.shiftRightArithmetic(b.shiftLeft(lanes32, 16), 16),
+                             b.shiftRightArithmetic(lanes32, 16)));
+    }
+    return result;
+  }
+
+protected:
+  /// Codes 0 .. 2 of each column slot.
+  virtual SmallVector<BytePair> unpack(KernelBuilder &b, Value halves) const = 0;
+
+private:
+  static constexpr int64_t kLanes = 4;
+  const int64_t slots;
+};
+
+class PortableTwoBit : public PortableTile {
+public:
+  PortableTwoBit() : PortableTile(/*slots=*/4) {}
+
+  SmallVector<BytePair> unpack(KernelBuilder &b, Value halves) const override {
+    Value mask = b.splat(cast<VectorType>(halves.getType()), 3);
+    SmallVector<BytePair> codes;
+    for (int64_t slot = 0; slot < 4; ++slot)
+      codes.push_back({b.bitAnd(b.shiftRight(halves, 2 * slot), mask),
+                       b.bitAnd(b.shiftRight(halves, 8 + 2 * slot), mask)});
+    return codes;
+  }
+};
+
+class PortableBase3 : public PortableTile {
+public:
+  PortableBase3() : PortableTile(/*slots=*/5) {}
+
+  SmallVector<BytePair> unpack(KernelBuilder &b, Value halves) const override {
+    auto type = cast<VectorType>(halves.getType());
+    Value three = b.splat(type, 3), fraction = b.splat(type, 0xff);
+    BytePair rest = widenUnsigned(b, halves);
+    SmallVector<BytePair> codes;
+    for (int64_t slot = 0; slot < 5; ++slot) {
+      // The next digit is what three times the fraction carries out of its 8 bits.
+      BytePair tripled = {b.mul(rest.even, three), b.mul(rest.odd, three)};
+      codes.push_back({b.shiftRight(tripled.even, 8), b.shiftRight(tripled.odd, 8)});
+      rest = {b.bitAnd(tripled.even, fraction), b.bitAnd(tripled.odd, fraction)};
+    }
+    return codes;
+  }
+};
+
+} // namespace
+
+std::unique_ptr<DotTile> makeDotTile_two_bit_portable(int64_t) {
+  return std::make_unique<PortableTwoBit>();
+}
+
+std::unique_ptr<DotTile> makeDotTile_base3_portable(int64_t) {
+  return std::make_unique<PortableBase3>();
+}
+
+} // namespace tern

@@ -1,0 +1,176 @@
+//===- MatmulCase.cpp - one call of a ternary kernel, and its answer ------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "tests/support/MatmulCase.h"
+
+#include "dialect/Semantics.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace tern::test {
+
+/// Written around what a kernel may write: finds stray stores.
+static constexpr float kCanary = -12345.5f;
+static constexpr size_t kCapacity = size_t(1) << 20;
+
+std::string MatmulShape::describe() const {
+  auto field = [](const char *name, int64_t value) {
+    return std::string(" ") + name + "=" + std::to_string(value);
+  };
+  return field("m", m) + field("n", n) + field("k", k) + field("groups", groups) +
+         field("blocks", blockBegin) + ".." + std::to_string(blockEnd) +
+         field("acts_slack", actsSlack) + field("sums_slack", sumsSlack) +
+         field("out_slack", outSlack) + field("residual", static_cast<int>(residual)) +
+         field("values", static_cast<int>(values)) + field("tail", atTail);
+}
+
+MatmulCase::MatmulCase()
+    : weight(kCapacity), scale(kCapacity), acts(kCapacity), rowScales(kCapacity), sums(kCapacity),
+      residual(kCapacity), out(kCapacity) {}
+
+void MatmulCase::prepare(const Packing &newPacking, const MatmulShape &newShape,
+                         std::mt19937 &random) {
+  packing = newPacking;
+  shape = newShape;
+  if (shape.blockEnd < 0)
+    shape.blockEnd = packing.rowBlocks(shape.n);
+  args = {};
+  args.m = shape.m;
+  args.block_begin = shape.blockBegin;
+  args.block_end = shape.blockEnd;
+  args.k_tiles = packing.kTiles(shape.k);
+  args.groups = shape.groups;
+  args.acts_stride = args.k_tiles * packing.k + shape.actsSlack;
+  args.sums_stride = shape.groups + shape.sumsSlack;
+  args.out_stride = packing.rowBlocks(shape.n) * packing.rows + shape.outSlack;
+  fillWeights(random);
+  fillActs(random);
+  fillFloats(random);
+  computeExpected();
+}
+
+void MatmulCase::fillWeights(std::mt19937 &random) {
+  trits.resize(shape.n * shape.k);
+  for (int8_t &trit : trits)
+    trit = shape.values == Values::Random   ? static_cast<int8_t>(random() % 3) - 1
+           : shape.values == Values::AllLow ? -1
+                                            : 1;
+  uint8_t *bytes = place<uint8_t>(weight, packing.packedBytes(shape.n, shape.k));
+  args.weight = bytes;
+  for (int64_t block = 0; block < packing.rowBlocks(shape.n); ++block) {
+    const int64_t first = block * packing.rows;
+    packing.encodeBlock(trits.data() + first * shape.k, std::min(packing.rows, shape.n - first),
+                        shape.k, shape.k, bytes + block * packing.blockBytes(shape.k));
+  }
+}
+
+void MatmulCase::fillActs(std::mt19937 &random) {
+  // The last rows end where they are last read.
+  const int64_t k = shape.k, used = args.k_tiles * packing.k, group = k / shape.groups;
+  int8_t *rows = place<int8_t>(acts, (shape.m - 1) * args.acts_stride + used);
+  int32_t *rowSums = place<int32_t>(sums, (shape.m - 1) * args.sums_stride + shape.groups);
+  args.acts = rows;
+  args.sums = rowSums;
+  for (int64_t m = 0; m < shape.m; ++m) {
+    int8_t *row = rows + m * args.acts_stride;
+    std::fill(row, row + used, int8_t(0));
+    std::fill(rowSums + m * args.sums_stride, rowSums + m * args.sums_stride + shape.groups, 0);
+    for (int64_t i = 0; i < k; ++i) {
+      row[i] = shape.values == Values::Random   ? static_cast<int8_t>(random())
+               : shape.values == Values::AllLow ? -128
+                                                : 127;
+      rowSums[m * args.sums_stride + i / group] += row[i];
+    }
+    if (m + 1 < shape.m)
+      std::fill(row + used, row + args.acts_stride, int8_t(77)); // nobody's bytes
+  }
+}
+
+void MatmulCase::fillFloats(std::mt19937 &random) {
+  std::uniform_real_distribution<float> uniform(-2.0f, 2.0f);
+  const int64_t blocks = packing.rowBlocks(shape.n);
+  float *scales = place<float>(scale, blocks * shape.groups * packing.rows);
+  args.scale = scales;
+  for (int64_t i = 0; i < blocks * shape.groups * packing.rows; ++i) {
+    const int64_t n = i / (shape.groups * packing.rows) * packing.rows + i % packing.rows;
+    scales[i] = n < shape.n ? uniform(random) : 0.0f;
+  }
+  float *perRow = place<float>(rowScales, shape.m);
+  args.row_scales = perRow;
+  for (int64_t m = 0; m < shape.m; ++m)
+    perRow[m] = uniform(random);
+
+  const int64_t outputs = (shape.m - 1) * args.out_stride + shape.blockEnd * packing.rows;
+  before.resize(std::max<int64_t>(outputs, 0));
+  for (float &value : before)
+    value = uniform(random);
+  args.out = place<float>(out, outputs);
+  args.residual = nullptr;
+  if (shape.residual == Residual::SameAsOut)
+    args.residual = args.out;
+  if (shape.residual == Residual::Separate) {
+    float *values = place<float>(residual, outputs);
+    std::copy(before.begin(), before.end(), values);
+    args.residual = values;
+  }
+}
+
+void MatmulCase::computeExpected() {
+  expected.assign(before.size(), kCanary);
+  compared.assign(before.size(), true);
+  const int64_t group = shape.k / shape.groups;
+  std::vector<int32_t> acc(shape.groups);
+  std::vector<float> scales(shape.groups);
+  for (int64_t m = 0; m < shape.m; ++m) {
+    for (int64_t n = shape.blockBegin * packing.rows; n < shape.blockEnd * packing.rows; ++n) {
+      const int64_t at = m * args.out_stride + n;
+      if (n >= shape.n) {
+        compared[at] = false;
+        continue;
+      }
+      for (int64_t g = 0; g < shape.groups; ++g) {
+        acc[g] = 0;
+        for (int64_t i = g * group; i < (g + 1) * group; ++i)
+          acc[g] += args.acts[m * args.acts_stride + i] * trits[n * shape.k + i];
+        scales[g] =
+            args.scale[(n / packing.rows * shape.groups + g) * packing.rows + n % packing.rows];
+      }
+      float value = semantics::rescale(acc.data(), scales.data(), shape.groups, args.row_scales[m]);
+      expected[at] = args.residual ? before[at] + value : value;
+    }
+  }
+  if (shape.residual != Residual::SameAsOut)
+    return;
+  for (int64_t at = 0; at < static_cast<int64_t>(before.size()); ++at) {
+    const int64_t n = at % args.out_stride;
+    if (n < shape.blockBegin * packing.rows || n >= shape.blockEnd * packing.rows)
+      expected[at] = before[at];
+  }
+}
+
+void MatmulCase::resetOut() {
+  if (shape.residual == Residual::SameAsOut)
+    std::copy(before.begin(), before.end(), args.out);
+  else
+    std::fill(args.out, args.out + before.size(), kCanary);
+}
+
+std::string MatmulCase::check(tern_matmul_fn kernel) {
+  resetOut();
+  kernel(&args);
+  for (size_t at = 0; at < expected.size(); ++at)
+    if (compared[at] &&
+        std::bit_cast<uint32_t>(expected[at]) != std::bit_cast<uint32_t>(args.out[at]))
+      return shape.describe() + ": out[" + std::to_string(at / args.out_stride) + "][" +
+             std::to_string(at % args.out_stride) + "] is " + std::to_string(args.out[at]) +
+             ", expected " + std::to_string(expected[at]);
+  return {};
+}
+
+} // namespace tern::test
