@@ -1,0 +1,206 @@
+//===- LinkRowKernels.cpp - Halide bitcode into a model's module ----------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A model calls plain functions (tern_row_*). Here each gets its body, which wraps the operands
+// into halide_buffer_t structures and calls the Halide function or functions; inlining dissolves
+// the structures.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/HalideKernels.h"
+#include "codegen/Target.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Analysis/TargetTransformInfo.h"
+#include "llvm/Bitcode/BitcodeReader.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Linker/Linker.h"
+#include "llvm/Transforms/Utils/LowerMemIntrinsics.h"
+
+using namespace llvm;
+
+// Made by codegen/halide/CMakeLists.txt.
+extern "C" const char tern_halide_x86_64_v4_vnni[], tern_halide_x86_64_v4_vnni_end[];
+extern "C" const char tern_halide_x86_64_v3[], tern_halide_x86_64_v3_end[];
+extern "C" const char tern_halide_x86_64[], tern_halide_x86_64_end[];
+
+namespace tern {
+
+namespace {
+
+struct Bitcode {
+  const char *level;
+  const char *begin;
+  const char *end;
+};
+const Bitcode kBitcode[] = {
+    {"x86-64-v4-vnni", tern_halide_x86_64_v4_vnni, tern_halide_x86_64_v4_vnni_end},
+    {"x86-64-v3", tern_halide_x86_64_v3, tern_halide_x86_64_v3_end},
+    {"x86-64", tern_halide_x86_64, tern_halide_x86_64_end},
+};
+
+Expected<std::unique_ptr<llvm::Module>> parseLevel(LLVMContext &context, const Target &target) {
+  const Bitcode *found =
+      find_if(kBitcode, [&](const Bitcode &bitcode) { return target.name == bitcode.level; });
+  if (found == std::end(kBitcode))
+    return createStringError("row kernels: no bitcode for target '" + target.name + "'");
+  StringRef bytes(found->begin, static_cast<size_t>(found->end - found->begin));
+  return parseBitcodeFile(MemoryBufferRef(bytes, "tern_rows"), context);
+}
+
+/// Halide's metadata speaks of its own code generator, and its alias classes hold for one kernel
+/// only: two kernels inlined into one function may well share a buffer.
+void dropMetadata(llvm::Module &rows) {
+  while (!rows.named_metadata_empty())
+    rows.eraseNamedMetadata(&*rows.named_metadata_begin());
+  for (Function &function : rows)
+    for (Instruction &instruction : instructions(function))
+      instruction.setMetadata(LLVMContext::MD_tbaa, nullptr);
+}
+
+/// Compiled models have no libc: memset and memcpy of a size only known at run time become loops.
+void expandMemoryCalls(Function &function) {
+  TargetTransformInfo costs(function.getDataLayout());
+  for (Instruction &instruction : make_early_inc_range(instructions(function))) {
+    auto *call = dyn_cast<MemIntrinsic>(&instruction);
+    if (!call || isa<ConstantInt>(call->getLength()))
+      continue;
+    if (auto *copy = dyn_cast<MemCpyInst>(call))
+      expandMemCpyAsLoop(copy, costs);
+    else if (auto *set = dyn_cast<MemSetInst>(call))
+      expandMemSetAsLoop(set);
+    else
+      continue;
+    call->eraseFromParent();
+  }
+}
+
+/// Writes the body of one tern_row_* function.
+class Wrapper {
+public:
+  Wrapper(Function &function, llvm::Module &rows)
+      : function(function), rows(rows), context(function.getContext()),
+        builder(BasicBlock::Create(context, "", &function)) {
+    Type *i32 = builder.getInt32Ty(), *i64 = builder.getInt64Ty(), *ptr = builder.getPtrTy();
+    bufferType = StructType::get(context, {i64, ptr, ptr, i64, i32, i32, ptr, ptr});
+    for (Argument &argument : function.args())
+      (argument.getType()->isPointerTy() ? pointers : scalars).push_back(&argument);
+  }
+
+  void build() {
+    StringRef name = function.getName();
+    name.consume_front("tern_row_");
+    if (name == "attention")
+      attention();
+    else
+      call(name, pointers, scalars);
+    if (name == "rope")
+      zeroPadding(builder.CreateMul(scalars[0], scalars[1]));
+    if (name == "rope_angles")
+      zeroPadding(builder.CreateShl(scalars[1], 1));
+    builder.CreateRetVoid();
+  }
+
+private:
+  /// The Halide function takes buffers and scalars in its own order; among buffers and among
+  /// scalars the order is ours.
+  void call(StringRef name, ArrayRef<Value *> buffers, ArrayRef<Value *> numbers) {
+    std::string symbol = ("tern_halide_" + name).str();
+    Function *source = rows.getFunction(symbol);
+    assert(source && "every kernel has its Halide function");
+    FunctionCallee callee =
+        function.getParent()->getOrInsertFunction(symbol, source->getFunctionType());
+    SmallVector<Value *> arguments;
+    for (Type *type : source->getFunctionType()->params()) {
+      if (type->isPointerTy()) {
+        arguments.push_back(buffer(buffers.consume_front()));
+        continue;
+      }
+      Value *number = numbers.consume_front();
+      arguments.push_back(type->isIntegerTy(32) ? builder.CreateTrunc(number, type) : number);
+    }
+    builder.CreateCall(callee, arguments);
+  }
+
+  Value *buffer(Value *host) {
+    // Minima, extents and strides: the kernels take those they need as scalars.
+    auto *dimensions = ArrayType::get(builder.getInt32Ty(), 3 * 4);
+    AllocaInst *storage = builder.CreateAlloca(bufferType), *dims = builder.CreateAlloca(dimensions);
+    builder.CreateStore(ConstantAggregateZero::get(dimensions), dims);
+    Value *value = ConstantAggregateZero::get(bufferType);
+    value = builder.CreateInsertValue(value, host, 2);
+    value = builder.CreateInsertValue(value, dims, 6);
+    builder.CreateStore(value, storage);
+    return storage;
+  }
+
+  void zeroPadding(Value *n) { call("zero_padding", pointers.back(), n); }
+
+  void attention() {
+    auto [query, keys, values, scratch, out] =
+        std::tie(pointers[0], pointers[1], pointers[2], pointers[3], pointers[4]);
+    Value *length = scalars[0];
+    Value *inverse = builder.CreateAlloca(builder.getFloatTy());
+    call("attention_scores", {query, keys, scratch}, scalars);
+    call("attention_softmax", {scratch, scratch, inverse}, length);
+    call("attention_mix", {scratch, inverse, values, out}, scalars);
+  }
+
+  Function &function;
+  llvm::Module &rows;
+  LLVMContext &context;
+  IRBuilder<> builder;
+  StructType *bufferType;
+  SmallVector<Value *> pointers, scalars;
+};
+
+void setAttributes(Function &function, const Target &target) {
+  function.setAttributes({});
+  function.setLinkage(GlobalValue::InternalLinkage);
+  function.addFnAttr(Attribute::NoUnwind);
+  function.addFnAttr("target-cpu", target.cpu);
+  function.addFnAttr("target-features", target.features);
+}
+
+} // namespace
+
+Error linkRowKernels(llvm::Module &module, const Target &target) {
+  SmallVector<Function *> wanted;
+  for (Function &function : module)
+    if (function.isDeclaration() && function.getName().starts_with("tern_row_"))
+      wanted.push_back(&function);
+  if (wanted.empty())
+    return Error::success();
+
+  Expected<std::unique_ptr<llvm::Module>> rows = parseLevel(module.getContext(), target);
+  if (!rows)
+    return rows.takeError();
+  (*rows)->setDataLayout(module.getDataLayout());
+  (*rows)->setTargetTriple(module.getTargetTriple());
+  dropMetadata(**rows);
+  for (Function *function : wanted) {
+    Wrapper(*function, **rows).build();
+    setAttributes(*function, target);
+    // One copy of each kernel: rows are long, a call is nothing beside them.
+    function->addFnAttr(Attribute::NoInline);
+  }
+  if (Linker::linkModules(module, std::move(*rows), Linker::Flags::LinkOnlyNeeded))
+    return createStringError("row kernels: cannot link the bitcode of target '" + target.name +
+                             "'");
+  for (Function &function : module) {
+    if (function.isDeclaration() || !function.getName().starts_with("tern_halide_"))
+      continue;
+    setAttributes(function, target);
+    function.addFnAttr(Attribute::AlwaysInline);
+    expandMemoryCalls(function);
+  }
+  return Error::success();
+}
+
+} // namespace tern

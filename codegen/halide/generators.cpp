@@ -1,0 +1,449 @@
+//===- generators.cpp - row kernels of one CPU level as bitcode -----------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Usage: tern-halide-kernels <halide target> <output.bc>
+//
+// Runs while the compiler is built; libHalide never meets MLIR in a process. A function takes
+// its buffers and scalars in the order of RowKernel (codegen/HalideKernels.h). Of a buffer only
+// the address is read: sizes and strides are scalars.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Expressions.h"
+
+#include <cstdio>
+
+using namespace Halide;
+using namespace tern::halide;
+
+namespace {
+
+using Arguments = std::vector<Argument>;
+using Stages = std::vector<Func>;
+
+ImageParam row(Type type, const char *name) {
+  ImageParam param(type, 1, name);
+  param.dim(0).set_min(0);
+  return param;
+}
+
+/// Rows `stride` elements apart.
+ImageParam matrix(Type type, const char *name, Expr stride) {
+  ImageParam param(type, 2, name);
+  param.dim(0).set_min(0);
+  param.dim(1).set_min(0).set_stride(stride);
+  return param;
+}
+
+Expr roundUp(Expr value, int multiple) { return (value + (multiple - 1)) / multiple * multiple; }
+Expr paddedRow(Expr n) { return roundUp(n, 64); }
+Expr paddedActs(Expr n) { return roundUp(n, 320); }
+
+class Kernels {
+public:
+  explicit Kernels(const Target &target) : target(target), module("tern_rows", target) {}
+
+  void addAll();
+  void write(const std::string &path) { module.compile({{OutputFileType::bitcode, path}}); }
+
+private:
+  void add(const std::string &name, std::vector<Func> outputs, const Arguments &inputs);
+  void addElementwise(const std::string &name, Expr (*formula)(Expr, Expr));
+  void addRmsNorm();
+  void addQuantize(const std::string &name, bool normalise);
+  void addRope();
+  void addRopeAngles();
+  void addScores();
+  void addSoftmax();
+  void addMix();
+  void addTableRow(const std::string &name, Element element);
+  void addHead(const std::string &name, Element element);
+  void addZeroPadding();
+
+  Target target;
+  Module module;
+};
+
+void Kernels::add(const std::string &name, std::vector<Func> outputs, const Arguments &inputs) {
+  Module made = Pipeline(outputs).compile_to_module(inputs, "tern_halide_" + name, target,
+                                                    LinkageType::External);
+  for (const Internal::LoweredFunc &function : made.functions())
+    module.append(function);
+}
+
+//===----------------------------------------------------------------------===//
+// Pieces
+//===----------------------------------------------------------------------===//
+
+/// 32 sums of term(i), lane i mod 32, over the whole blocks of [0, blocks * 32).
+template <typename Term> Func partialSums(const char *name, Expr blocks, Term term) {
+  Func partial(name);
+  Var lane("lane");
+  RDom r(0, blocks, "block");
+  partial(lane) = 0.0f;
+  partial(lane) += term(32 * r + lane);
+  partial.bound(lane, 0, kLanes).vectorize(lane, kVector).unroll(lane);
+  partial.update().reorder(lane, r).vectorize(lane, kVector).unroll(lane);
+  partial.store_in(MemoryType::Stack);
+  return partial;
+}
+
+/// The terms of the last, incomplete block in their lanes, zeros after them.
+template <typename Term> Func tailTerms(const char *name, Expr n, Term term) {
+  Func tail(name);
+  Var lane("lane");
+  RDom r(0, n % kLanes, "rest");
+  tail(lane) = 0.0f;
+  tail(r) = term(n / kLanes * kLanes + r);
+  tail.bound(lane, 0, kLanes).vectorize(lane, kVector).unroll(lane);
+  tail.store_in(MemoryType::Stack);
+  return tail;
+}
+
+/// A partial sum is never -0, so adding the zeros of `tail` changes nothing.
+Func joined(Func partial, Func tail) {
+  Func both("both");
+  Var lane("lane");
+  both(lane) = partial(lane) + tail(lane);
+  both.bound(lane, 0, kLanes).vectorize(lane, kVector).unroll(lane);
+  both.store_in(MemoryType::Stack);
+  return both;
+}
+
+Func scalar(const char *name, Expr value) {
+  Func f(name);
+  f() = value;
+  f.compute_root().store_in(MemoryType::Stack);
+  return f;
+}
+
+void computeRoot(Stages &stages) {
+  for (Func &stage : stages)
+    stage.compute_root();
+}
+
+/// 1 / sqrt(sum(x^2) / n + epsilon).
+Func inverseRms(Func x, Expr n, Expr epsilon) {
+  Func partial = partialSums("squares", paddedRow(n) / kLanes, [&](Expr i) { return x(i) * x(i); });
+  Stages stages{partial};
+  Func sum = addLanes(partial, stages);
+  computeRoot(stages);
+  return scalar("inverse", 1.0f / sqrt(sum(0) / cast<float>(n) + epsilon));
+}
+
+/// max(floor, term(i) for i < count); 16 running maxima, then one.
+template <typename Term> Func largest(Expr floor, Expr count, Term term) {
+  Var lane("lane");
+  Func lanes("largest_lanes"), all("largest");
+  RDom r(0, count / kVector), rest(0, count % kVector), l(0, kVector);
+  lanes(lane) = floor;
+  lanes(lane) = larger(term(kVector * r + lane), lanes(lane));
+  lanes.bound(lane, 0, kVector).vectorize(lane).compute_root().store_in(MemoryType::Stack);
+  lanes.update().reorder(lane, r).vectorize(lane);
+  all() = floor;
+  all() = larger(lanes(l), all());
+  all() = larger(term(count / kVector * kVector + rest), all());
+  all.compute_root().store_in(MemoryType::Stack);
+  all.update().unroll(l);
+  return all;
+}
+
+//===----------------------------------------------------------------------===//
+// Norm and quantization
+//===----------------------------------------------------------------------===//
+
+void Kernels::addRmsNorm() {
+  ImageParam x = row(Float(32), "x"), gain = row(Float(32), "gain");
+  Param<float> epsilon("epsilon");
+  Param<int> n("n");
+  Var i("i");
+  Func inverse = inverseRms(x, n, epsilon), out("out");
+  out(i) = select(i < n, (x(i) * inverse()) * gain(i), 0.0f);
+  out.output_buffer().dim(0).set_bounds(0, paddedRow(n));
+  out.vectorize(i, kVector, TailStrategy::RoundUp);
+  add("rms_norm", {out}, {x, gain, epsilon, n});
+}
+
+void Kernels::addQuantize(const std::string &name, bool normalise) {
+  ImageParam input = row(Float(32), "x"), gain = row(Float(32), "gain");
+  Param<float> epsilon("epsilon");
+  Param<int> n("n"), group("group");
+  Var i("i"), g("g"), lane("lane");
+  Func x("values_in"), values("values"), scale("scale"), sums("sums");
+  if (normalise) {
+    Func inverse = inverseRms(input, n, epsilon);
+    x(i) = select(i < n, (input(i) * inverse()) * gain(i), 0.0f);
+  } else {
+    x(i) = input(i);
+  }
+  Expr padded = paddedRow(n);
+  Func top = largest(1e-5f, padded, [&](Expr at) { return abs(x(at)); });
+  Func s = scalar("s", (1.0f / top()) * 127.0f);
+
+  RDom body(0, 64, 0, padded / 64), rest(0, 64, 0, (paddedActs(n) - padded) / 64);
+  Expr at = 64 * body.y + body.x;
+  values(i) = undef<int8_t>();
+  // Clamped before it is rounded, which is the same and keeps the conversion defined.
+  Expr clamped = smaller(larger(x(at) * s(), -128.0f), 127.0f);
+  values(at) = cast<int8_t>(cast<int32_t>(roundEven(clamped)));
+  values(padded + 64 * rest.y + rest.x) = cast<int8_t>(0);
+  values.output_buffer().dim(0).set_bounds(0, paddedActs(n));
+  values.compute_root();
+  // Halide cannot see that blocks are disjoint.
+  values.update(0).allow_race_conditions().vectorize(body.x);
+  values.update(1).allow_race_conditions().vectorize(rest.x);
+  scale(i) = 1.0f / s();
+  scale.output_buffer().dim(0).set_bounds(0, 1);
+  scale.compute_root();
+
+  // With one group, n may be any number: zeros fill the last 32.
+  Func partial("partial");
+  RDom r(0, (group + (kLanes - 1)) / kLanes), l(0, kLanes);
+  partial(lane) = 0;
+  Stages stages;
+  Func perGroup("per_group");
+  perGroup(lane, g) = 0;
+  perGroup(lane, g) += cast<int32_t>(values(g * group + 32 * r + lane));
+  perGroup.bound(lane, 0, kLanes).vectorize(lane, kVector).unroll(lane);
+  perGroup.update().reorder(lane, r).vectorize(lane, kVector).unroll(lane);
+  perGroup.compute_at(sums, g).store_in(MemoryType::Stack);
+  sums(g) = 0;
+  sums(g) += perGroup(l, g);
+  sums.output_buffer().dim(0).set_bounds(0, n / group);
+  sums.update().reorder(l, g).unroll(l);
+  Arguments inputs{input};
+  if (normalise)
+    inputs.insert(inputs.end(), {gain, epsilon});
+  inputs.insert(inputs.end(), {n, group});
+  add(name, {values, scale, sums}, inputs);
+}
+
+//===----------------------------------------------------------------------===//
+// Rotary embedding
+//===----------------------------------------------------------------------===//
+
+void Kernels::addRope() {
+  Param<int> heads("heads"), size("size");
+  Expr half = size / 2;
+  ImageParam x(Float(32), 3, "x"), angles = matrix(Float(32), "angles", half);
+  x.dim(0).set_min(0);
+  x.dim(1).set_min(0).set_stride(half);
+  x.dim(2).set_min(0).set_stride(size);
+  Var i("i"), part("part"), head("head");
+  Func out("out");
+  Expr low = x(i, 0, head), high = x(i, 1, head);
+  out(i, part, head) = select(part == 0, low * angles(i, 0) - high * angles(i, 1),
+                              high * angles(i, 0) + low * angles(i, 1));
+  OutputImageParam buffer = out.output_buffer();
+  buffer.dim(0).set_bounds(0, half);
+  buffer.dim(1).set_bounds(0, 2).set_stride(half);
+  buffer.dim(2).set_bounds(0, heads).set_stride(size);
+  out.bound(part, 0, 2).reorder(part, i, head).unroll(part);
+  out.specialize(half >= kVector).vectorize(i, kVector, TailStrategy::ShiftInwards);
+  add("rope", {out}, {x, angles, heads, size});
+}
+
+void Kernels::addRopeAngles() {
+  Param<int64_t> position("position");
+  Param<int> half("half");
+  ImageParam frequencies = row(Float(32), "frequencies");
+  Var i("i"), part("part");
+  Func out("out");
+  Expr angle = cast<float>(position) * frequencies(i);
+  out(i, part) = select(part == 0, cosine(angle), sine(angle));
+  out.output_buffer().dim(0).set_bounds(0, half);
+  out.output_buffer().dim(1).set_bounds(0, 2).set_stride(half);
+  out.bound(part, 0, 2).reorder(part, i).unroll(part);
+  out.specialize(half >= 8).vectorize(i, 8, TailStrategy::ShiftInwards);
+  add("rope_angles", {out}, {position, frequencies, half});
+}
+
+//===----------------------------------------------------------------------===//
+// Attention of one query head
+//===----------------------------------------------------------------------===//
+
+void Kernels::addScores() {
+  Param<int> length("length"), stride("stride"), size("size");
+  ImageParam query = row(Float(32), "query"), keys = matrix(Float(32), "keys", stride);
+  Var t("t");
+  Func scores("scores");
+  auto term = [&](Expr i) { return query(i) * keys(i, t); };
+  Func partial("products"), tail("tail"), both("both");
+  Var lane("lane");
+  RDom r(0, size / kLanes), rest(0, size % kLanes);
+  partial(lane, t) = 0.0f;
+  partial(lane, t) += term(kLanes * r + lane);
+  tail(lane, t) = 0.0f;
+  tail(rest, t) = term(size / kLanes * kLanes + rest);
+  // A partial sum is never -0, so adding the zeros of `tail` changes nothing.
+  both(lane, t) = partial(lane, t) + tail(lane, t);
+  Stages stages{partial, tail, both};
+  for (Func &stage : stages)
+    stage.bound(lane, 0, kLanes).vectorize(lane, kVector).unroll(lane);
+  partial.update().reorder(lane, r, t).vectorize(lane, kVector).unroll(lane);
+  Func sum = both;
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    Func next("lanes_" + std::to_string(width));
+    next(lane, t) = sum(lane, t) + sum(lane + width, t);
+    next.bound(lane, 0, width).vectorize(lane, width);
+    stages.push_back(next);
+    sum = next;
+  }
+  for (Func &stage : stages)
+    stage.compute_at(scores, t).store_in(MemoryType::Stack);
+  Func factor = scalar("factor", 1.0f / sqrt(cast<float>(size)));
+  scores(t) = sum(0, t) * factor();
+  scores.output_buffer().dim(0).set_bounds(0, length);
+  add("attention_scores", {scores}, {query, keys, length, stride, size});
+}
+
+void Kernels::addSoftmax() {
+  // `weights` may lie on `scores`: each element is read last where it is written.
+  ImageParam scores = row(Float(32), "scores");
+  Param<int> length("length");
+  Var t("t");
+  Func top = largest(Float(32).min(), length, [&](Expr at) { return scores(at); });
+  Func weights("weights"), inverse("inverse");
+  RDom body(0, kVector, 0, length / kVector), rest(length / kVector * kVector, length % kVector);
+  Expr at = kVector * body.y + body.x;
+  weights(t) = undef<float>();
+  weights(at) = exponential(scores(at) - top());
+  weights(rest) = exponential(scores(rest) - top());
+  weights.output_buffer().dim(0).set_bounds(0, length);
+  weights.compute_root();
+  weights.update(0).allow_race_conditions().vectorize(body.x);
+  auto term = [&](Expr i) { return weights(i); };
+  Func partial = partialSums("sums", length / kLanes, term);
+  Func tail = tailTerms("tail", length, term);
+  Func both = joined(partial, tail);
+  Stages stages{partial, tail, both};
+  Func sum = addLanes(both, stages);
+  computeRoot(stages);
+  inverse(t) = 1.0f / sum(0);
+  inverse.output_buffer().dim(0).set_bounds(0, 1);
+  add("attention_softmax", {weights, inverse}, {scores, length});
+}
+
+void Kernels::addMix() {
+  Param<int> length("length"), stride("stride"), size("size");
+  ImageParam weights = row(Float(32), "weights"), inverse = row(Float(32), "inverse");
+  ImageParam values = matrix(Float(32), "values", stride);
+  Var d("d"), block("block"), within("within");
+  RDom t(0, length);
+  Func sum("sum"), out("out");
+  sum(d) = 0.0f;
+  sum(d) += weights(t) * values(d, t);
+  out(d) = sum(d) * inverse(0);
+  out.output_buffer().dim(0).set_bounds(0, size);
+  out.split(d, block, within, 64, TailStrategy::ShiftInwards);
+  sum.compute_at(out, block).store_in(MemoryType::Stack);
+  add("attention_mix", {out}, {weights, inverse, values, length, stride, size});
+}
+
+//===----------------------------------------------------------------------===//
+// Elementwise work and tables
+//===----------------------------------------------------------------------===//
+
+void Kernels::addElementwise(const std::string &name, Expr (*formula)(Expr, Expr)) {
+  ImageParam a = row(Float(32), "a"), b = row(Float(32), "b");
+  Param<int> n("n");
+  Var i("i");
+  Func out("out");
+  out(i) = formula(a(i), b(i));
+  out.output_buffer().dim(0).set_bounds(0, paddedRow(n));
+  out.vectorize(i, kVector, TailStrategy::RoundUp);
+  add(name, {out}, {a, b, n});
+}
+
+void Kernels::addTableRow(const std::string &name, Element element) {
+  ImageParam table = row(storage(element), "table");
+  Param<int> n("n");
+  Var i("i");
+  Func out("out");
+  out(i) = value(element, table(i), target);
+  out.output_buffer().dim(0).set_bounds(0, paddedRow(n));
+  out.vectorize(i, kVector, TailStrategy::RoundUp);
+  add(name, {out}, {table, n});
+}
+
+void Kernels::addHead(const std::string &name, Element element) {
+  Param<int> rows("rows"), stride("stride"), n("n");
+  ImageParam x = row(Float(32), "x"), table = matrix(storage(element), "table", stride);
+  Var v("v"), lane("lane");
+  RDom r(0, paddedRow(n) / kLanes);
+  Func out("out"), partial("products");
+  partial(lane, v) = 0.0f;
+  partial(lane, v) += x(kLanes * r + lane) * value(element, table(kLanes * r + lane, v), target);
+  partial.bound(lane, 0, kLanes).vectorize(lane, kVector).unroll(lane);
+  partial.update().reorder(lane, r, v).vectorize(lane, kVector).unroll(lane);
+  Stages stages{partial};
+  Func sum = partial;
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    Func next("lanes_" + std::to_string(width));
+    next(lane, v) = sum(lane, v) + sum(lane + width, v);
+    next.bound(lane, 0, width).vectorize(lane, width);
+    stages.push_back(next);
+    sum = next;
+  }
+  for (Func &stage : stages)
+    stage.compute_at(out, v).store_in(MemoryType::Stack);
+  out(v) = sum(0, v);
+  out.output_buffer().dim(0).set_bounds(0, rows);
+  add(name, {out}, {x, table, rows, stride, n});
+}
+
+void Kernels::addZeroPadding() {
+  Param<int> n("n");
+  Var i("i");
+  Func out("out");
+  RDom r(n, paddedRow(n) - n);
+  out(i) = undef<float>();
+  out(r) = 0.0f;
+  out.output_buffer().dim(0).set_bounds(0, paddedRow(n));
+  add("zero_padding", {out}, {n});
+}
+
+Expr relu2(Expr gate, Expr up) {
+  Expr r = larger(gate, 0.0f);
+  return (r * r) * up;
+}
+
+Expr silu(Expr gate, Expr up) { return (gate / (1.0f + exponential(0.0f - gate))) * up; }
+
+Expr sum(Expr left, Expr right) { return left + right; }
+
+void Kernels::addAll() {
+  addRmsNorm();
+  addQuantize("quantize_row", false);
+  addQuantize("norm_quantize_row", true);
+  addRope();
+  addRopeAngles();
+  addScores();
+  addSoftmax();
+  addMix();
+  addElementwise("gated_relu2", relu2);
+  addElementwise("gated_silu", silu);
+  addElementwise("add", sum);
+  addTableRow("table_row_f32", Element::F32);
+  addTableRow("table_row_f16", Element::F16);
+  addTableRow("table_row_bf16", Element::BF16);
+  addHead("head_f32", Element::F32);
+  addHead("head_f16", Element::F16);
+  addHead("head_bf16", Element::BF16);
+  addZeroPadding();
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  if (argc != 3) {
+    std::fprintf(stderr, "usage: %s <halide target> <output.bc>\n", argv[0]);
+    return 2;
+  }
+  Kernels kernels{Target(argv[1])};
+  kernels.addAll();
+  kernels.write(argv[2]);
+  return 0;
+}
