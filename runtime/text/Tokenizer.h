@@ -19,8 +19,9 @@
 
 namespace tern {
 
-/// Text to token ids and back, from the blob that travels inside a compiled model (TokenizerBlob.h).
-/// Byte-level BPE and SentencePiece-style BPE. Immutable after load: may be shared by threads.
+/// Text to token ids and back, from the blob that travels inside a compiled model
+/// (tern/tokenizer_blob.h). Byte-level BPE and SentencePiece-style BPE. Immutable after load: may
+/// be shared by threads.
 class Tokenizer {
 public:
   /// `blob` must outlive the tokenizer. Every length in it is checked.
@@ -28,12 +29,19 @@ public:
   ~Tokenizer();
 
   struct EncodeOptions {
-    bool addBos = false;
-    bool parseSpecial = false;
+    bool addBos = false;       ///< what the template puts around a text: as a rule, a begin token
+    bool parseSpecial = false; ///< special tokens written out in the text become those tokens
   };
+  /// Ill-formed UTF-8 is read as U+FFFD, one for each maximal part.
   std::vector<int32_t> encode(std::string_view text, EncodeOptions options) const;
+
+  enum class Place {
+    Start,       ///< the ids begin a text: SentencePiece's first space is no part of it
+    Continuation ///< they follow others
+  };
   /// Bytes of the text; ids out of range are skipped. May end inside a UTF-8 sequence.
-  std::string decode(const int32_t *ids, size_t count, bool skipSpecial) const;
+  std::string decode(const int32_t *ids, size_t count, bool skipSpecial,
+                     Place place = Place::Start) const;
 
   int32_t size() const;
   const std::vector<int32_t> &endTokens() const;
