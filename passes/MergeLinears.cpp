@@ -1,0 +1,220 @@
+//===- MergeLinears.cpp - one product for several on the same rows --------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialect/Packing.h"
+#include "passes/WeightTrail.h"
+
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/DebugLog.h"
+
+#include <numeric>
+
+using namespace mlir;
+using namespace tern;
+using namespace tern::ternary;
+
+#define DEBUG_TYPE "ternary-merge-linears"
+
+namespace tern {
+#define GEN_PASS_DEF_MERGELINEARS
+#include "passes/Passes.h.inc"
+} // namespace tern
+
+namespace {
+
+using Group = SmallVector<FusedLinearOp>;
+
+RankedTensorType tensorType(Value value) { return cast<RankedTensorType>(value.getType()); }
+int64_t outputs(FusedLinearOp op) { return tensorType(op.getWeight()).getDimSize(0); }
+int64_t groupsOf(RankedTensorType scale) { return scale.getRank() == 2 ? scale.getDimSize(1) : 1; }
+
+/// An argument may be passed on to a merged one only if this product is all it is for.
+bool hasOtherUses(Value weight) { return isa<BlockArgument>(weight) && !weight.hasOneUse(); }
+
+/// Why `op` cannot be part of a merged product, or null.
+const char *reasonAgainst(FusedLinearOp op, const WeightTrail &trail) {
+  if (op.getResidual())
+    return "it has a residual";
+  if (llvm::any_of(op->getUsers(), [](Operation *user) { return isa<func::ReturnOp>(user); }))
+    return "its result is returned, and slices have no storage of their own";
+  if (tensorType(op.getWeight()).getEncoding() || tensorType(op.getScale()).getEncoding())
+    return "its weight is packed already";
+  if (hasOtherUses(op.getWeight()) || hasOtherUses(op.getScale()))
+    return "its weight argument has another use";
+  if (!trail.reachesLoads(op.getWeight()) || !trail.reachesLoads(op.getScale()))
+    return "its weight is neither a load nor the argument of a function with known callers";
+  return nullptr;
+}
+
+bool canJoin(FusedLinearOp first, FusedLinearOp op, const WeightTrail &trail) {
+  return first->getBlock() == op->getBlock() && first.getActs() == op.getActs() &&
+         first.getRowScales() == op.getRowScales() && first.getSums() == op.getSums() &&
+         groupsOf(tensorType(first.getScale())) == groupsOf(tensorType(op.getScale())) &&
+         trail.reachesLoads({first.getWeight(), op.getWeight()}) &&
+         trail.reachesLoads({first.getScale(), op.getScale()});
+}
+
+/// Products that can become one, in program order; groups of one left out.
+SmallVector<Group> findGroups(ModuleOp module, const WeightTrail &trail) {
+  SmallVector<Group> groups;
+  module.walk([&](FusedLinearOp op) {
+    if (const char *reason = reasonAgainst(op, trail)) {
+      LDBG() << "not merged, since " << reason << ": " << op;
+      return;
+    }
+    auto *group =
+        llvm::find_if(groups, [&](Group &group) { return canJoin(group.front(), op, trail); });
+    if (group != groups.end())
+      group->push_back(op);
+    else
+      groups.push_back({op});
+  });
+  llvm::erase_if(groups, [](const Group &group) { return group.size() < 2; });
+  return groups;
+}
+
+/// `blk.0.attn_q.scale`, `blk.0.attn_k.scale` -> `blk.0.attn_q+attn_k.scale`.
+std::string mergedName(ArrayRef<WeightOp> weights) {
+  auto names = llvm::map_to_vector(weights, [](WeightOp weight) { return weight.getSymName(); });
+  StringRef prefix = names.front();
+  for (StringRef name : names)
+    while (!name.starts_with(prefix))
+      prefix = prefix.drop_back();
+  size_t lastDot = prefix.rfind('.');
+  prefix = lastDot == StringRef::npos ? StringRef() : prefix.take_front(lastDot + 1);
+  for (StringRef &name : names)
+    name = name.drop_front(prefix.size());
+  StringRef suffix = names.front();
+  for (StringRef name : names)
+    while (!name.ends_with(suffix))
+      suffix = suffix.drop_front();
+  size_t firstDot = suffix.find('.');
+  suffix = firstDot == StringRef::npos ? StringRef() : suffix.drop_front(firstDot);
+  for (StringRef &name : names)
+    name = name.drop_back(suffix.size());
+  return (prefix + llvm::join(names, "+") + suffix).str();
+}
+
+/// Rows that each source of `weight` fills, when the weight is spread over `rows` rows.
+SmallVector<int64_t> sourceRows(WeightOp weight, int64_t rows) {
+  SmallVector<int64_t> filled;
+  if (auto given = weight.getSegmentRows())
+    filled.assign(given->begin(), given->end());
+  else
+    for (auto source : weight.getSources().getAsRange<SourceAttr>())
+      filled.push_back(source.getDerive() == Derivation::AbsmeanScale ? 1 : source.getShape()[0]);
+  int64_t before = 0;
+  for (int64_t count : ArrayRef(filled).drop_back())
+    before += count;
+  filled.back() = rows - before;
+  return filled;
+}
+
+/// Makes the merged weights of one group, once for each list of originals.
+class Merger {
+public:
+  Merger(const Group &group, int64_t segmentRows) {
+    for (FusedLinearOp op : group)
+      padded.push_back(roundUp(outputs(op), segmentRows));
+  }
+
+  int64_t totalRows() const { return std::accumulate(padded.begin(), padded.end(), int64_t(0)); }
+  ArrayRef<int64_t> paddedRows() const { return padded; }
+
+  WeightOp merge(ArrayRef<WeightOp> originals, RankedTensorType type) {
+    std::vector<Operation *> key(originals.begin(), originals.end());
+    WeightOp &merged = made[std::move(key)];
+    if (merged)
+      return merged;
+    SmallVector<Attribute> sources;
+    SmallVector<int64_t> rows;
+    SmallVector<Location> locations;
+    for (auto [original, segment] : llvm::zip_equal(originals, padded)) {
+      WeightOp weight = original;
+      llvm::append_range(sources, weight.getSources());
+      llvm::append_range(rows, sourceRows(weight, segment));
+      locations.push_back(weight.getLoc());
+    }
+    OpBuilder builder(originals.front());
+    return merged = WeightOp::create(builder, FusedLoc::get(builder.getContext(), locations),
+                                     mergedName(originals), type, builder.getArrayAttr(sources),
+                                     builder.getDenseI64ArrayAttr(rows), DenseI64ArrayAttr());
+  }
+
+private:
+  SmallVector<int64_t> padded;
+  std::map<std::vector<Operation *>, WeightOp> made;
+};
+
+void mergeGroup(const Group &group, int64_t segmentRows, WeightTrail &trail) {
+  FusedLinearOp first = group.front();
+  Merger merger(group, segmentRows);
+  int64_t total = merger.totalRows();
+  auto weightType = tensorType(first.getWeight());
+  auto resultType = tensorType(first.getResult());
+  auto mergedType =
+      RankedTensorType::get({total, weightType.getDimSize(1)}, weightType.getElementType());
+  int64_t groups = groupsOf(tensorType(first.getScale()));
+  auto scaleType = groups == 1
+                       ? RankedTensorType::get({total}, resultType.getElementType())
+                       : RankedTensorType::get({total, groups}, resultType.getElementType());
+
+  SmallVector<Value> weights, scales;
+  SmallVector<Location> locations;
+  for (FusedLinearOp op : group) {
+    weights.push_back(op.getWeight());
+    scales.push_back(op.getScale());
+    locations.push_back(op.getLoc());
+  }
+  Value weight = trail.replace(weights, mergedType, first, [&](ArrayRef<WeightOp> originals) {
+    return merger.merge(originals, mergedType);
+  });
+  Value scale = trail.replace(scales, scaleType, first, [&](ArrayRef<WeightOp> originals) {
+    return merger.merge(originals, scaleType);
+  });
+
+  OpBuilder builder(first);
+  Location loc = FusedLoc::get(builder.getContext(), locations);
+  int64_t rows = resultType.getDimSize(0);
+  Value merged = FusedLinearOp::create(
+      builder, loc, RankedTensorType::get({rows, total}, resultType.getElementType()),
+      first.getActs(), first.getRowScales(), first.getSums(), weight, scale, Value());
+  OpFoldResult m = builder.getIndexAttr(rows);
+  if (resultType.isDynamicDim(0))
+    m = tensor::DimOp::create(builder, loc, merged, 0).getResult();
+  int64_t column = 0;
+  OpFoldResult zero = builder.getIndexAttr(0), one = builder.getIndexAttr(1);
+  for (auto [part, segment] : llvm::zip_equal(group, merger.paddedRows())) {
+    FusedLinearOp op = part;
+    OpFoldResult offset = builder.getIndexAttr(column), size = builder.getIndexAttr(outputs(op));
+    auto slice = tensor::ExtractSliceOp::create(builder, op.getLoc(), tensorType(op.getResult()),
+                                                merged, ArrayRef<OpFoldResult>{zero, offset},
+                                                ArrayRef<OpFoldResult>{m, size},
+                                                ArrayRef<OpFoldResult>{one, one});
+    op.replaceAllUsesWith(slice.getResult());
+    column += segment;
+  }
+  for (FusedLinearOp op : group)
+    op.erase();
+}
+
+struct MergeLinears : tern::impl::MergeLinearsBase<MergeLinears> {
+  using MergeLinearsBase::MergeLinearsBase;
+
+  void runOnOperation() override {
+    if (segmentRows < 1) {
+      getOperation().emitError("expected segment-rows of at least 1, got ") << segmentRows;
+      return signalPassFailure();
+    }
+    WeightTrail trail(getOperation());
+    for (const Group &group : findGroups(getOperation(), trail))
+      mergeGroup(group, segmentRows, trail);
+    trail.eraseUnused();
+  }
+};
+
+} // namespace

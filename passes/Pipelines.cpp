@@ -1,0 +1,40 @@
+//===- Pipelines.cpp - the passes in order --------------------------------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/Passes.h"
+
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+void tern::buildFuse(OpPassManager &passes) {
+  passes.addPass(createQuantizeWeights());
+  passes.addPass(createQuantizeActivations());
+  passes.addPass(createCSEPass());
+  passes.addPass(createFuseNormQuantize());
+  passes.addPass(createFuseEpilogue());
+  passes.addPass(createMergeLinears());
+}
+
+void tern::buildPrepare(OpPassManager &passes, const PrepareOptions &options) {
+  buildFuse(passes);
+  passes.addPass(createChoosePacking(ChoosePackingOptions{options.packing, options.packingRows}));
+  passes.addPass(createPackWeights());
+  passes.addPass(createPlanMemory(PlanMemoryOptions{options.maxRows}));
+  passes.addPass(createVerifyPacked());
+}
+
+void tern::registerTernaryPipelines() {
+  static PassPipelineRegistration<> fuse("ternary-fuse",
+                                         "From the import stage to fused and merged linears",
+                                         [](OpPassManager &passes) { buildFuse(passes); });
+  static PassPipelineRegistration<PrepareOptions> prepare(
+      "ternary-prepare", "From the import stage to packed weights and planned memory",
+      [](OpPassManager &passes, const PrepareOptions &options) { buildPrepare(passes, options); });
+}

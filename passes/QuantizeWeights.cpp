@@ -1,0 +1,99 @@
+//===- QuantizeWeights.cpp - master weights to trits, by reference --------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/Passes.h"
+
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+using namespace tern::ternary;
+
+namespace tern {
+#define GEN_PASS_DEF_QUANTIZEWEIGHTS
+#include "passes/Passes.h.inc"
+} // namespace tern
+
+namespace {
+
+struct QuantizeLoaded : OpRewritePattern<QuantizeWeightOp> {
+  QuantizeLoaded(MLIRContext *context, SymbolTable &symbols)
+      : OpRewritePattern(context), symbols(symbols) {}
+
+  LogicalResult matchAndRewrite(QuantizeWeightOp op, PatternRewriter &rewriter) const override {
+    auto load = op.getWeight().getDefiningOp<LoadOp>();
+    if (!load)
+      return rewriter.notifyMatchFailure(op, "the weight is not a ternary.load");
+    auto master = symbols.lookup<WeightOp>(load.getWeight());
+    if (!master)
+      return rewriter.notifyMatchFailure(op, "the weight is not in this module");
+    if (master.getSources().size() != 1 || master.getSegmentRows())
+      return rewriter.notifyMatchFailure(op, "the mean is one of the whole matrix: one source");
+    if (cast<SourceAttr>(master.getSources()[0]).getDerive() != Derivation::None)
+      return rewriter.notifyMatchFailure(op, "the weight is derived already");
+
+    StringRef name = master.getSymName();
+    name.consume_back(".master");
+    StringAttr trits =
+        derive(rewriter, master, name, cast<RankedTensorType>(op.getTrits().getType()),
+               Derivation::AbsmeanTrits);
+    StringAttr scale =
+        derive(rewriter, master, (name + ".scale").str(),
+               cast<RankedTensorType>(op.getScale().getType()), Derivation::AbsmeanScale);
+    Value loadedTrits = LoadOp::create(rewriter, op.getLoc(), op.getTrits().getType(),
+                                       FlatSymbolRefAttr::get(trits));
+    Value loadedScale = LoadOp::create(rewriter, op.getLoc(), op.getScale().getType(),
+                                       FlatSymbolRefAttr::get(scale));
+    rewriter.replaceOp(op, {loadedTrits, loadedScale});
+    return success();
+  }
+
+private:
+  /// The weight `name` of `type` over the master's bytes: the existing one if it says the same.
+  StringAttr derive(PatternRewriter &rewriter, WeightOp master, StringRef name,
+                    RankedTensorType type, Derivation derivation) const {
+    auto source = cast<SourceAttr>(master.getSources()[0]);
+    ArrayAttr sources = rewriter.getArrayAttr(
+        SourceAttr::get(rewriter.getContext(), source.getFile(), source.getOffset(),
+                        source.getBytes(), source.getShape(), source.getEncoding(), derivation));
+    if (auto existing = symbols.lookup<WeightOp>(name); existing && existing.getType() == type &&
+                                                        existing.getSources() == sources &&
+                                                        !existing.getSegmentRows())
+      return existing.getSymNameAttr();
+    OpBuilder::InsertionGuard guard(rewriter);
+    rewriter.setInsertionPoint(master);
+    auto weight = WeightOp::create(rewriter, master.getLoc(), name, type, sources,
+                                   DenseI64ArrayAttr(), DenseI64ArrayAttr());
+    return symbols.insert(weight, Block::iterator(master));
+  }
+
+  SymbolTable &symbols;
+};
+
+struct QuantizeWeights : tern::impl::QuantizeWeightsBase<QuantizeWeights> {
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    SymbolTable symbols(module);
+    llvm::SetVector<StringAttr> masters;
+    module.walk([&](QuantizeWeightOp op) {
+      if (auto load = op.getWeight().getDefiningOp<LoadOp>())
+        masters.insert(load.getWeightAttr().getAttr());
+    });
+
+    RewritePatternSet patterns(&getContext());
+    patterns.add<QuantizeLoaded>(&getContext(), symbols);
+    if (failed(applyPatternsGreedily(module, std::move(patterns))))
+      return signalPassFailure();
+
+    module.walk([&](LoadOp load) { masters.remove(load.getWeightAttr().getAttr()); });
+    for (StringAttr name : masters)
+      if (Operation *master = symbols.lookup(name))
+        symbols.erase(master);
+  }
+};
+
+} // namespace

@@ -1,0 +1,109 @@
+//===- VerifyPacked.cpp - what code generation relies on ------------------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/Passes.h"
+#include "passes/Storage.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace tern;
+using namespace tern::ternary;
+
+namespace tern {
+#define GEN_PASS_DEF_VERIFYPACKED
+#include "passes/Passes.h.inc"
+} // namespace tern
+
+namespace {
+
+/// The pass that should have replaced `op`, or null for ops that may stay.
+const char *passThatReplaces(Operation *op) {
+  return llvm::TypeSwitch<Operation *, const char *>(op)
+      .Case<QuantizeWeightOp>([](auto) { return "ternary-quantize-weights"; })
+      .Case<LinearOp>([](auto) { return "ternary-quantize-activations"; })
+      .Case<MatmulOp, RescaleOp>([](auto) { return "ternary-fuse-epilogue"; })
+      .Case<PackOp, UnpackOp>([](auto) { return "ternary-choose-packing"; })
+      .Default(nullptr);
+}
+
+bool hasEncoding(Value value, llvm::function_ref<bool(Attribute)> isWanted) {
+  Attribute encoding = cast<RankedTensorType>(value.getType()).getEncoding();
+  return encoding && isWanted(encoding);
+}
+
+LogicalResult checkProduct(FusedLinearOp op) {
+  if (!hasEncoding(op.getWeight(), [](Attribute encoding) { return isa<PackingAttr>(encoding); }) ||
+      !hasEncoding(op.getScale(), [](Attribute encoding) { return isa<ScalesAttr>(encoding); }))
+    return op.emitOpError("expected ternary-choose-packing to have packed weight and scale, got ")
+           << op.getWeight().getType() << " and " << op.getScale().getType();
+  int64_t rows =
+      cast<PackingAttr>(cast<RankedTensorType>(op.getWeight().getType()).getEncoding()).getRows();
+  int64_t scaleRows =
+      cast<ScalesAttr>(cast<RankedTensorType>(op.getScale().getType()).getEncoding()).getRows();
+  if (rows != scaleRows)
+    return op.emitOpError("expected weight and scale in blocks of as many rows, got ")
+           << rows << " and " << scaleRows;
+  return success();
+}
+
+LogicalResult checkOp(Operation *op) {
+  if (auto linear = dyn_cast<LinearOp>(op); linear && linear.getActivations() == Activations::Float)
+    return linear.emitOpError("expected int8_per_token activations, got float: kernels take int8 "
+                              "rows only, so import the model with int8 activations");
+  if (const char *pass = passThatReplaces(op))
+    return op->emitOpError("expected ") << pass << " to have replaced this op";
+  if (auto weight = dyn_cast<WeightOp>(op); weight && !weight.getSection())
+    return op->emitOpError("expected ternary-pack-weights to have given the weight a section");
+  if (auto product = dyn_cast<FusedLinearOp>(op); product && failed(checkProduct(product)))
+    return failure();
+  return success();
+}
+
+LogicalResult checkArena(Operation *op) {
+  if (!llvm::any_of(op->getResults(), [](OpResult result) { return needsStorage(result); }))
+    return success();
+  auto arena = op->getAttrOfType<DenseI64ArrayAttr>("ternary.arena");
+  if (!arena || arena.size() != op->getNumResults())
+    return op->emitOpError("expected ternary-plan-memory to have set ternary.arena, with ")
+           << op->getNumResults() << " offsets";
+  for (auto [result, offset] : llvm::zip_equal(op->getResults(), arena.asArrayRef())) {
+    bool has = needsStorage(result) && !livesInCaller(result);
+    if (has ? offset < 0 || offset % 64 : offset != -1)
+      return op->emitOpError("expected the arena offset of result #")
+             << result.getResultNumber() << " to be "
+             << (has ? "a multiple of 64" : "-1, since it has no storage of its own") << ", got "
+             << offset;
+  }
+  return success();
+}
+
+struct VerifyPacked : tern::impl::VerifyPackedBase<VerifyPacked> {
+  void runOnOperation() override {
+    bool valid = true;
+    // Every fault is told, not only the first.
+    getOperation().walk([&](Operation *op) {
+      if (failed(checkOp(op)) || (isInFunction(op) && failed(checkArena(op))))
+        valid = false;
+    });
+    for (const char *name : {"ternary.weights_bytes", "ternary.arena_bytes", "ternary.max_rows"})
+      if (!getOperation()->hasAttr(name)) {
+        getOperation().emitError("expected the module attribute ") << name;
+        valid = false;
+      }
+    if (!valid)
+      signalPassFailure();
+    markAllAnalysesPreserved();
+  }
+
+private:
+  static bool isInFunction(Operation *op) {
+    return isa_and_nonnull<func::FuncOp>(op->getParentOp());
+  }
+};
+
+} // namespace

@@ -1,0 +1,168 @@
+//===- WriteWeights.cpp - the packed weight section, streamed -------------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/PackWeights.h"
+
+#include <algorithm>
+#include <cstring>
+#include <thread>
+
+using namespace mlir;
+using namespace tern;
+using namespace tern::ternary;
+
+namespace {
+
+/// Elements decoded at a time by each thread.
+constexpr int64_t kChunkElements = 1 << 20;
+
+/// One weight's packed bytes, in chunks of whole row blocks.
+class ChunkEncoder {
+public:
+  ChunkEncoder(WeightOp weight, const WeightReader &reader)
+      : reader(reader), type(cast<RankedTensorType>(weight.getType())),
+        rows(type.getRank() == 2 ? type.getDimSize(0) : 1), columns(type.getShape().back()) {
+    if (auto attribute = dyn_cast_if_present<PackingAttr>(type.getEncoding()))
+      packing = packingOf(attribute);
+    if (auto attribute = dyn_cast_if_present<ScalesAttr>(type.getEncoding()))
+      scaleRows = attribute.getRows();
+    int64_t block = packing ? packing->rows : scaleRows ? scaleRows : 1;
+    chunkRows = roundUp(std::clamp<int64_t>(kChunkElements / columns, 1, 1024), block);
+  }
+
+  int64_t chunks() const { return (rows + chunkRows - 1) / chunkRows; }
+
+  llvm::Error encode(int64_t chunk, std::vector<uint8_t> &out) const {
+    int64_t first = chunk * chunkRows, count = std::min(chunkRows, rows - first);
+    if (packing)
+      return encodeTrits(first, count, out);
+    return scaleRows ? encodeScales(first, count, out) : encodeFloats(first, count, out);
+  }
+
+private:
+  llvm::Error encodeTrits(int64_t first, int64_t count, std::vector<uint8_t> &out) const {
+    std::vector<int8_t> trits(count * columns);
+    if (llvm::Error error = reader.readTrits(first, count, trits.data()))
+      return error;
+    out.resize(packing->packedBytes(count, columns));
+    for (int64_t row = 0; row < count; row += packing->rows)
+      packing->encodeBlock(trits.data() + row * columns, std::min(packing->rows, count - row),
+                           columns, columns,
+                           out.data() + row / packing->rows * packing->blockBytes(columns));
+    return llvm::Error::success();
+  }
+
+  /// [row block][column][row of the block], missing rows 0.
+  llvm::Error encodeScales(int64_t first, int64_t count, std::vector<uint8_t> &out) const {
+    std::vector<float> values(count * columns);
+    if (llvm::Error error = reader.readFloats(first, count, values.data()))
+      return error;
+    std::vector<float> turned(roundUp(count, scaleRows) * columns);
+    for (int64_t row = 0; row < count; ++row)
+      for (int64_t column = 0; column < columns; ++column)
+        turned[(row / scaleRows * columns + column) * scaleRows + row % scaleRows] =
+            values[row * columns + column];
+    out.resize(turned.size() * sizeof(float));
+    std::memcpy(out.data(), turned.data(), out.size());
+    return llvm::Error::success();
+  }
+
+  /// Dense rows in the weight's own element type, each padded with zeros.
+  llvm::Error encodeFloats(int64_t first, int64_t count, std::vector<uint8_t> &out) const {
+    int64_t elementBytes = type.getElementTypeBitWidth() / 8;
+    int64_t dense = columns * elementBytes, padded = paddedRow(columns) * elementBytes;
+    out.assign(count * padded, 0);
+    if (llvm::Error error = reader.readRaw(first, count, out.data()))
+      return error;
+    // Last row first: a row moves up to where later rows have left already.
+    for (int64_t row = count - 1; row >= 0 && dense != padded; --row) {
+      std::memmove(out.data() + row * padded, out.data() + row * dense, dense);
+      std::memset(out.data() + row * padded + dense, 0, padded - dense);
+    }
+    return llvm::Error::success();
+  }
+
+  const WeightReader &reader;
+  RankedTensorType type;
+  int64_t rows, columns, chunkRows = 1;
+  std::optional<Packing> packing;
+  int64_t scaleRows = 0; ///< 0: not scales
+};
+
+/// Encodes `threads` chunks at a time and hands them on in order.
+class SectionWriter {
+public:
+  SectionWriter(WeightSink sink, WeightProgress progress, uint64_t total, unsigned threads)
+      : sink(sink), progress(progress), total(total), buffers(std::max(threads, 1u)) {}
+
+  llvm::Error write(WeightOp weight, const WeightFiles &files) {
+    llvm::Expected<WeightReader> reader = WeightReader::create(weight, files);
+    if (!reader)
+      return reader.takeError();
+    ArrayRef<int64_t> section = *weight.getSection();
+    ChunkEncoder encoder(weight, *reader);
+    uint64_t offset = section[0], end = offset + section[1];
+    for (int64_t chunk = 0; chunk < encoder.chunks(); chunk += buffers.size()) {
+      size_t count = std::min<int64_t>(buffers.size(), encoder.chunks() - chunk);
+      if (llvm::Error error = encode(encoder, chunk, count))
+        return error;
+      for (size_t i = 0; i < count; offset += buffers[i++].size()) {
+        assert(offset + buffers[i].size() <= end && "packedWeightBytes knows the layout");
+        if (llvm::Error error = sink(offset, buffers[i]))
+          return error;
+      }
+      if (progress)
+        progress(offset, total);
+    }
+    assert(offset == end && "packedWeightBytes knows the layout");
+    (void)end;
+    return llvm::Error::success();
+  }
+
+private:
+  llvm::Error encode(const ChunkEncoder &encoder, int64_t first, size_t count) {
+    std::vector<std::optional<llvm::Error>> errors(count);
+    std::vector<std::thread> helpers;
+    for (size_t i = 1; i < count; ++i)
+      helpers.emplace_back([&, i] { errors[i].emplace(encoder.encode(first + i, buffers[i])); });
+    errors[0].emplace(encoder.encode(first, buffers[0]));
+    for (std::thread &helper : helpers)
+      helper.join();
+    llvm::Error all = llvm::Error::success();
+    for (std::optional<llvm::Error> &error : errors)
+      all = llvm::joinErrors(std::move(all), std::move(*error));
+    return all;
+  }
+
+  WeightSink sink;
+  WeightProgress progress;
+  uint64_t total;
+  std::vector<std::vector<uint8_t>> buffers;
+};
+
+} // namespace
+
+llvm::Error tern::writeWeights(ModuleOp module, const WeightFiles &files, WeightSink sink,
+                               WeightProgress progress, unsigned threads) {
+  uint64_t total = 0;
+  if (auto bytes = module->getAttrOfType<IntegerAttr>("ternary.weights_bytes"))
+    total = bytes.getInt();
+  SectionWriter writer(sink, progress, total, threads);
+  int64_t end = 0;
+  for (auto weight : module.getOps<WeightOp>()) {
+    std::optional<ArrayRef<int64_t>> section = weight.getSection();
+    auto bytes = packedWeightBytes(cast<RankedTensorType>(weight.getType()));
+    if (!section || section->size() != 2 || (*section)[0] < end || (*section)[1] != bytes)
+      return llvm::createStringError("weight %s: expected the section that ternary-pack-weights "
+                                     "gives it",
+                                     weight.getSymName().str().c_str());
+    if (llvm::Error error = writer.write(weight, files))
+      return error;
+    end = (*section)[0] + (*section)[1];
+  }
+  return llvm::Error::success();
+}
