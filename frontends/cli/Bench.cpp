@@ -1,0 +1,207 @@
+//===- Bench.cpp - tern bench ---------------------------------------------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "frontends/cli/Limits.h"
+#include "frontends/cli/Support.h"
+#include "frontends/cli/Verbs.h"
+
+#include "mlir/IR/MLIRContext.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <CLI/CLI.hpp>
+#include <sys/resource.h>
+#include <thread>
+
+using namespace llvm;
+
+namespace tern::cli {
+
+namespace {
+struct BenchFlags {
+  RunOptions run;
+  std::string shape, packing = "two_bit";
+  uint32_t prompt = 512, tokens = 64, repeat = 3;
+  bool json = false;
+};
+
+struct BenchResult {
+  double prefill = 0, decode = 0; ///< tokens a second, medians
+  double rssMb = 0;
+  MachineLimits limits;
+  uint64_t decodeBytes = 0; ///< weights read for one token
+  double prefillMacs = 0;   ///< ternary multiply-adds for one token
+};
+} // namespace
+
+static double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+/// The largest resident size so far is not the current one: that stands in /proc.
+static double residentMb() {
+  auto text = MemoryBuffer::getFileAsStream("/proc/self/status");
+  if (!text)
+    return 0;
+  size_t at = (*text)->getBuffer().find("VmRSS:");
+  if (at == StringRef::npos)
+    return 0;
+  uint64_t kilobytes = 0;
+  (*text)->getBuffer().substr(at + 6).ltrim().consumeInteger(10, kilobytes);
+  return kilobytes * 1024 / 1e6;
+}
+
+static double ternaryMacs(mlir::ModuleOp module) {
+  double macs = 0;
+  for (auto weight : module.getOps<ternary::WeightOp>()) {
+    auto type = cast<mlir::ShapedType>(weight.getType());
+    if (isa<ternary::TritType>(type.getElementType()))
+      macs += type.getNumElements();
+  }
+  return macs;
+}
+
+static Expected<BenchResult> measure(const BenchFlags &flags, const tern_model_t *model,
+                                     tern_session_t *session) {
+  tern_model_info_t info = {};
+  info.struct_size = sizeof info;
+  if (Error error = checkStatus(tern_model_get_info(model, &info)))
+    return error;
+  std::vector<int32_t> ids(flags.prompt);
+  for (size_t i = 0; i < ids.size(); ++i)
+    ids[i] = static_cast<int32_t>((i * 7919 + 13) % info.vocabulary);
+
+  BenchResult result;
+  std::vector<double> prefill, decode;
+  for (uint32_t round = 0; round <= flags.repeat; ++round) {
+    if (Error error = checkStatus(tern_session_trim(session, 0)))
+      return error;
+    auto start = std::chrono::steady_clock::now();
+    if (flags.prompt)
+      if (Error error = checkStatus(tern_prefill(session, ids.data(), ids.size())))
+        return error;
+    double prefillSeconds = secondsSince(start);
+    // Decoding is timed from an empty context, as other engines report it.
+    if (Error error = checkStatus(tern_session_trim(session, 0)))
+      return error;
+    start = std::chrono::steady_clock::now();
+    for (uint32_t i = 0; i < flags.tokens; ++i)
+      if (Error error = checkStatus(tern_decode(session, ids.empty() ? 0 : ids[i % ids.size()])))
+        return error;
+    double decodeSeconds = secondsSince(start);
+    if (round == 0)
+      continue; // warms caches and pages
+    prefill.push_back(flags.prompt / prefillSeconds);
+    decode.push_back(flags.tokens / decodeSeconds);
+  }
+  result.prefill = median(prefill);
+  result.decode = median(decode);
+  result.rssMb = residentMb();
+  result.decodeBytes = info.weights_bytes;
+  return result;
+}
+
+static void print(const BenchFlags &flags, const BenchResult &result, uint32_t threads) {
+  double readShare = result.decodeBytes * result.decode / 1e9 / result.limits.readGBs;
+  double macShare = result.prefillMacs * result.prefill / 1e9 / result.limits.int8GMacs;
+  if (flags.json) {
+    json::Object object{{"model", flags.shape.empty() ? flags.run.model : flags.shape},
+                        {"prefill_tps", result.prefill},
+                        {"decode_tps", result.decode},
+                        {"prompt_tokens", static_cast<int64_t>(flags.prompt)},
+                        {"decode_tokens", static_cast<int64_t>(flags.tokens)},
+                        {"threads", static_cast<int64_t>(threads)},
+                        {"rss_mb", result.rssMb},
+                        {"weights_bytes", static_cast<int64_t>(result.decodeBytes)},
+                        {"decode_share_of_read", readShare},
+                        {"limits", json::Object{{"read_gbs", result.limits.readGBs},
+                                                {"int8_gmacs", result.limits.int8GMacs}}}};
+    if (result.prefillMacs > 0)
+      object["prefill_share_of_int8"] = macShare;
+    outs() << json::Value(std::move(object)) << '\n';
+    return;
+  }
+  outs() << format("threads   %u\n", threads) << format("prefill   %8.1f tokens/s", result.prefill);
+  if (result.prefillMacs > 0)
+    outs() << format("   %5.1f %% of %.0f G int8 multiply-adds/s", macShare * 100,
+                     result.limits.int8GMacs);
+  outs() << format("\ndecode    %8.1f tokens/s   %5.1f %% of %.1f GB/s read bandwidth\n",
+                   result.decode, readShare * 100, result.limits.readGBs)
+         << format("weights   %8.1f MB\nresident  %8.1f MB\n", result.decodeBytes / 1e6,
+                   result.rssMb);
+}
+
+/// A model of the named shape with random weights, compiled into this process.
+static Expected<RunningModel> openShape(const BenchFlags &flags, double &macs) {
+  mlir::DialectRegistry registry;
+  registerCompilerDialects(registry);
+  mlir::MLIRContext context(registry);
+  auto imported = import::syntheticModel(context, flags.shape);
+  if (!imported)
+    return imported.takeError();
+  macs = ternaryMacs(*imported->module);
+  OpenOptions open;
+  Progress progress;
+  open.level = flags.run.level;
+  open.compile.packing = flags.packing;
+  open.compile.progress = [&](StringRef stage, double fraction) { progress.show(stage, fraction); };
+  auto targets = parseTargets(flags.run.level.empty() ? "host" : flags.run.level);
+  if (!targets)
+    return targets.takeError();
+  open.compile.targets = *targets;
+  return RunningModel::compile(*imported, open);
+}
+
+static Error runBench(const BenchFlags &flags) {
+  if (flags.run.model.empty() == flags.shape.empty())
+    return makeError("expected either a model or --shape");
+  BenchResult result;
+  double macs = 0;
+  auto model = flags.shape.empty() ? openForRunning(flags.run) : openShape(flags, macs);
+  if (!model)
+    return model.takeError();
+  uint32_t positions = std::max({flags.prompt, flags.tokens, 1u});
+  uint32_t threads =
+      flags.run.threads ? flags.run.threads : std::max(1u, std::thread::hardware_concurrency());
+  auto session = makeSession(model->get(), threads, positions);
+  if (!session)
+    return session.takeError();
+  auto measured = measure(flags, model->get(), session->get());
+  if (!measured)
+    return measured.takeError();
+  result = *measured;
+  result.prefillMacs = macs;
+  result.limits = measureLimits(threads);
+  print(flags, result, threads);
+  return Error::success();
+}
+
+void addBench(CLI::App &app, Action &action) {
+  auto flags = std::make_shared<BenchFlags>();
+  CLI::App *verb = app.add_subcommand("bench", "speed, beside what this machine can do at most");
+  std::string shapes;
+  for (StringRef shape : import::syntheticShapes())
+    shapes += (shapes.empty() ? "" : ", ") + shape.str();
+  verb->add_option("model", flags->run.model, "checkpoint or library");
+  verb->add_option("--shape", flags->shape, "random weights in a known shape: " + shapes);
+  verb->add_option("-p,--prompt", flags->prompt, "tokens of the prompt")->capture_default_str();
+  verb->add_option("-n,--tokens", flags->tokens, "tokens decoded, from an empty context")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->add_option("-r,--repeat", flags->repeat, "rounds; medians are shown")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->add_option("--packing", flags->packing, "with --shape: two_bit or base3")
+      ->check(CLI::IsMember({"two_bit", "base3"}));
+  verb->add_option("--threads", flags->run.threads, "0: one a core")->check(CLI::Range(0, 256));
+  verb->add_option("--level", flags->run.level, "force a CPU level, such as x86-64-v3");
+  verb->add_flag("--json", flags->json, "print JSON");
+  verb->callback([flags, &action] { action = [flags] { return runBench(*flags); }; });
+}
+
+} // namespace tern::cli

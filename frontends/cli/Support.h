@@ -1,0 +1,76 @@
+//===- Support.h - what several verbs share ---------------------*- C++ -*-===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TERN_FRONTENDS_CLI_SUPPORT_H
+#define TERN_FRONTENDS_CLI_SUPPORT_H
+
+#include "frontends/jit/Jit.h"
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+#include "llvm/Support/JSON.h"
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace tern::cli {
+
+/// A line on stderr that is redrawn in place on a terminal and silent elsewhere.
+class Progress {
+public:
+  Progress();
+  ~Progress();
+  void show(llvm::StringRef what, double fraction);
+
+private:
+  void clear();
+  bool terminal;
+  std::chrono::steady_clock::time_point started, drawn;
+  std::string stage;
+};
+
+struct SessionCloser {
+  void operator()(tern_session_t *session) const { tern_session_destroy(session); }
+};
+using Session = std::unique_ptr<tern_session_t, SessionCloser>;
+llvm::Expected<Session> makeSession(tern_model_t *model, uint32_t threads, uint32_t positions = 0);
+
+/// Options every verb that runs a model takes.
+struct RunOptions {
+  std::string model;
+  std::string level;
+  uint32_t threads = 0;
+};
+/// Opens `options.model`, compiling it first unless it is a library; progress on stderr.
+llvm::Expected<RunningModel> openForRunning(const RunOptions &options);
+
+/// "1,2,3" to ids; an error names the entry that is none.
+llvm::Expected<std::vector<int32_t>> parseIds(llvm::StringRef text);
+llvm::Expected<std::vector<int32_t>> tokenize(const tern_model_t *model, llvm::StringRef text,
+                                              uint32_t flags);
+llvm::Expected<std::string> detokenize(const tern_model_t *model, llvm::ArrayRef<int32_t> ids,
+                                       bool skipSpecial);
+
+llvm::Expected<std::string> readTextFile(llvm::StringRef path);
+/// Writes `path` whole or not at all: a temporary file beside it, renamed.
+llvm::Error writeFile(llvm::StringRef path, llvm::StringRef bytes);
+
+/// The bytes of a NumPy .npy file (version 1.0) of float32 in C order.
+std::string npyBytes(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<float> values);
+
+double secondsSince(std::chrono::steady_clock::time_point start);
+/// "512.0 MB" (decimal).
+std::string formatBytes(uint64_t bytes);
+
+llvm::Error makeError(const llvm::Twine &text);
+
+} // namespace tern::cli
+
+#endif // TERN_FRONTENDS_CLI_SUPPORT_H

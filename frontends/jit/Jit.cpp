@@ -1,0 +1,116 @@
+//===- Jit.cpp - a checkpoint or library in, a running model out ----------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "frontends/jit/Jit.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/MLIRContext.h"
+#include "llvm/Support/FileSystem.h"
+
+#include <cstring>
+#include <utility>
+
+using namespace llvm;
+
+namespace tern {
+
+Error runtimeError() {
+  return createStringError(inconvertibleErrorCode(), "%s", tern_error_message());
+}
+
+Error checkStatus(tern_status_t status) {
+  return status == TERN_STATUS_OK ? Error::success() : runtimeError();
+}
+
+bool isCompiledLibrary(StringRef path) {
+  // Only regular files: opening a FIFO would wait for a writer.
+  sys::fs::file_status status;
+  if (sys::fs::status(path, status) || status.type() != sys::fs::file_type::regular_file)
+    return false;
+  auto file = sys::fs::openNativeFileForRead(path);
+  if (!file) {
+    consumeError(file.takeError());
+    return false;
+  }
+  char magic[4] = {};
+  auto count = sys::fs::readNativeFile(*file, MutableArrayRef<char>(magic, sizeof magic));
+  sys::fs::closeFile(*file);
+  if (!count) {
+    consumeError(count.takeError());
+    return false;
+  }
+  return *count == sizeof magic &&
+         (!memcmp(magic, "\x7f"
+                         "ELF",
+                  4) ||
+          !memcmp(magic, "\xcf\xfa\xed\xfe", 4));
+}
+
+void registerCompilerDialects(mlir::DialectRegistry &registry) {
+  registry.insert<ternary::TernaryDialect, mlir::func::FuncDialect, mlir::arith::ArithDialect,
+                  mlir::tensor::TensorDialect>();
+}
+
+static tern_open_options_t runtimeOptions(const OpenOptions &options) {
+  tern_open_options_t result = {};
+  result.struct_size = sizeof result;
+  result.level = options.level.empty() ? nullptr : options.level.c_str();
+  return result;
+}
+
+Expected<RunningModel> RunningModel::open(StringRef path, const OpenOptions &options) {
+  if (isCompiledLibrary(path)) {
+    RunningModel result;
+    tern_open_options_t runtime = runtimeOptions(options);
+    if (Error error = checkStatus(tern_model_open(path.str().c_str(), &runtime, &result.model)))
+      return error;
+    return result;
+  }
+  mlir::DialectRegistry registry;
+  registerCompilerDialects(registry);
+  mlir::MLIRContext context(registry);
+  auto imported = import::importModel(context, path);
+  if (!imported)
+    return imported.takeError();
+  return compile(*imported, options);
+}
+
+Expected<RunningModel> RunningModel::compile(const import::ImportedModel &imported,
+                                             const OpenOptions &options) {
+  auto files = WeightFiles::open(*imported.module, imported.folder);
+  if (!files)
+    return files.takeError();
+  CompileInput input{*imported.module, &*files, imported.tokenizerBlob, imported.card};
+  RunningModel result;
+  auto code = JitModel::compile(input, options.compile);
+  if (!code)
+    return code.takeError();
+  result.code = std::move(*code);
+  tern_open_options_t runtime = runtimeOptions(options);
+  ArrayRef<uint8_t> payload = result.code->payload();
+  // The payload was written by this process a moment ago: there is nothing to check it against.
+  runtime.verify = TERN_VERIFY_NONE;
+  if (Error error = checkStatus(tern_model_open_linked(
+          result.code->query(), payload.data(), payload.size(), &runtime, &result.model)))
+    return error;
+  return result;
+}
+
+RunningModel::RunningModel(RunningModel &&other) noexcept
+    : code(std::move(other.code)), model(std::exchange(other.model, nullptr)) {}
+
+RunningModel &RunningModel::operator=(RunningModel &&other) noexcept {
+  std::swap(code, other.code);
+  std::swap(model, other.model);
+  return *this;
+}
+
+RunningModel::~RunningModel() { tern_model_close(model); }
+
+} // namespace tern

@@ -1,0 +1,51 @@
+# Fails when a source includes what its folder may not use.
+#   cmake -DSOURCE=<repository> -P layering.cmake
+# A folder's own headers and the runtime's public ones (tern/*.h) are always allowed, where listed below.
+
+cmake_minimum_required(VERSION 3.20)
+
+set(dialect_may dialect)
+set(passes_may dialect passes)
+set(codegen_may dialect passes codegen tern)
+set(runtime_may runtime tern)
+set(frontends/import_may dialect frontends/import tern)
+set(frontends/jit_may dialect passes codegen frontends/import frontends/jit runtime tern)
+set(frontends/cli_may dialect passes codegen frontends/import frontends/jit frontends/cli runtime tern)
+
+# Library headers that only some folders may see.
+set(dialect_never nlohmann CLI/ Halide)
+set(passes_never nlohmann CLI/ Halide)
+set(codegen_never nlohmann CLI/)
+set(runtime_never nlohmann CLI/ Halide mlir/ llvm/ lld/)
+set(frontends/import_never CLI/ Halide)
+set(frontends/jit_never CLI/ Halide)
+set(frontends/cli_never Halide)
+
+set(wrong "")
+foreach(folder dialect passes codegen runtime frontends/import frontends/jit frontends/cli)
+  file(GLOB_RECURSE sources RELATIVE ${SOURCE} ${SOURCE}/${folder}/*.h ${SOURCE}/${folder}/*.cpp
+    ${SOURCE}/${folder}/*.c)
+  foreach(source ${sources})
+    file(STRINGS ${SOURCE}/${source} includes REGEX "^#include [\"<]")
+    foreach(line ${includes})
+      string(REGEX REPLACE "^#include [\"<]([^\">]*).*" "\\1" header "${line}")
+      foreach(never ${${folder}_never})
+        if(header MATCHES "^${never}")
+          list(APPEND wrong "${source}: ${header} may not be used in ${folder}")
+        endif()
+      endforeach()
+      if(header MATCHES "^(dialect|passes|codegen|runtime|tern|frontends/[a-z]+)/")
+        set(room ${CMAKE_MATCH_1})
+        if(NOT room IN_LIST ${folder}_may)
+          list(APPEND wrong "${source}: ${header}: ${folder} may not use ${room}")
+        endif()
+      elseif(header MATCHES "^(tests|benchmarks|lit_tests|examples)/")
+        list(APPEND wrong "${source}: ${header}: nothing may use ${CMAKE_MATCH_1}")
+      endif()
+    endforeach()
+  endforeach()
+endforeach()
+if(wrong)
+  list(JOIN wrong "\n  " text)
+  message(FATAL_ERROR "wrong includes:\n  ${text}")
+endif()
