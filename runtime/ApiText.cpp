@@ -122,6 +122,25 @@ extern "C" tern_status_t tern_generate(tern_session_t *session, const char *prom
     tern_session::Use use(*session);
     if (Status status = use.check(); !status.ok())
       return status;
-    return generate(*session, prompt, known, on_text, context);
+    std::vector<int32_t> ids;
+    if (Status status = tokenizePrompt(*session, prompt, &ids); !status.ok())
+      return status;
+    return generate(*session, ids.data(), ids.size(), known, on_text, context);
+  });
+}
+
+extern "C" tern_status_t tern_generate_ids(tern_session_t *session, const int32_t *prompt,
+                                           size_t count, const tern_generate_options_t *options,
+                                           tern_text_fn on_text, void *context) {
+  return guarded("tern_generate_ids", [&]() -> Status {
+    if (!session || !on_text || (!prompt && count != 0))
+      return missing(!session ? "session" : !on_text ? "on_text" : "prompt");
+    tern_generate_options_t known;
+    if (Status status = readGenerateOptions(options, &known); !status.ok())
+      return status;
+    tern_session::Use use(*session);
+    if (Status status = use.check(); !status.ok())
+      return status;
+    return generate(*session, prompt, count, known, on_text, context);
   });
 }

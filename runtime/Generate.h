@@ -14,10 +14,13 @@
 
 namespace tern {
 
-/// Appends the prompt and what is sampled after it, passing text on as it becomes certain. Every token
-/// but an end token is appended, also the last one: the session can be continued. An empty prompt goes
-/// on from the session's logits. CONTEXT_FULL when the cache ends before `max_tokens`.
-Status generate(tern_session &session, std::string_view prompt,
+/// Ids of a prompt, with BOS when the session is empty.
+Status tokenizePrompt(const tern_session &session, std::string_view prompt,
+                      std::vector<int32_t> *ids);
+
+/// Appends the prompt and what is sampled after it, passing text on as it becomes certain; tern.h has
+/// the details.
+Status generate(tern_session &session, const int32_t *prompt, size_t count,
                 const tern_generate_options_t &options, tern_text_fn onText, void *context);
 
 } // namespace tern

@@ -180,13 +180,21 @@ typedef struct tern_generate_options {
   tern_sampler_options_t sampler; /* its struct_size may stay 0: greedy */
 } tern_generate_options_t;
 
-/* Whole UTF-8 pieces as they come; return nonzero to stop. `id` is the newest token. */
+/* Called once for every new token `id`, with the whole UTF-8 text that has become certain (maybe
+   none); text still held back at the end comes in one more call with id -1. Return nonzero to stop. */
 typedef int (*tern_text_fn)(void *context, const char *text, size_t bytes, int32_t id);
 
-/* Tokenizes `prompt` (with BOS at position 0), prefills and streams the continuation. */
+/* Tokenizes `prompt` (with BOS at position 0), prefills and streams the continuation. Every new
+   token but an end token is appended to the session too, so that a further call goes on from there.
+   TERN_STATUS_CONTEXT_FULL when the cache was full before max_tokens. */
 TERN_API tern_status_t tern_generate(tern_session_t *session, const char *prompt,
                                      const tern_generate_options_t *options, tern_text_fn on_text,
                                      void *context);
+/* The same from ids; `count` may be 0 when the session has logits. Models without a tokenizer give
+   no text and have no end tokens. */
+TERN_API tern_status_t tern_generate_ids(tern_session_t *session, const int32_t *prompt,
+                                         size_t count, const tern_generate_options_t *options,
+                                         tern_text_fn on_text, void *context);
 
 /* --- this machine ------------------------------------------------------------*/
 
