@@ -37,7 +37,7 @@ def QuantizeWeights : Ternary_Pass<"quantize-weights"> {
     ```
 
     Left alone: operands that are not loads, weights of several sources (the mean is one of the
-    whole matrix) or with a derivation of their own.
+    whole matrix), with a derivation of their own, or of an element type coarser than the source.
   }];
 }
 

@@ -20,6 +20,15 @@ namespace tern {
 
 namespace {
 
+/// Whether the master has less precision than its source: trits derived from the source would then
+/// not be those of the master.
+bool isRounded(WeightOp master) {
+  Type element = cast<RankedTensorType>(master.getType()).getElementType();
+  Encoding encoding = cast<SourceAttr>(master.getSources()[0]).getEncoding();
+  return !(element.isF32() || (element.isBF16() && encoding == Encoding::BF16) ||
+           (element.isF16() && encoding == Encoding::F16));
+}
+
 struct QuantizeLoaded : OpRewritePattern<QuantizeWeightOp> {
   QuantizeLoaded(MLIRContext *context, SymbolTable &symbols)
       : OpRewritePattern(context), symbols(symbols) {}
@@ -35,6 +44,9 @@ struct QuantizeLoaded : OpRewritePattern<QuantizeWeightOp> {
       return rewriter.notifyMatchFailure(op, "the mean is one of the whole matrix: one source");
     if (cast<SourceAttr>(master.getSources()[0]).getDerive() != Derivation::None)
       return rewriter.notifyMatchFailure(op, "the weight is derived already");
+
+    if (isRounded(master))
+      return rewriter.notifyMatchFailure(op, "the weight is rounded from a finer source");
 
     StringRef name = master.getSymName();
     name.consume_back(".master");
