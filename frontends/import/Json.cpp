@@ -95,8 +95,8 @@ private:
   bool checkString(const string_t &s) {
     if (s.size() <= limits.stringBytes)
       return true;
-    failure = ("expected strings of at most " + Twine(limits.stringBytes) + " bytes, found one of " +
-               Twine(s.size()))
+    failure = ("expected strings of at most " + Twine(limits.stringBytes) +
+               " bytes, found one of " + Twine(s.size()))
                   .str();
     return false;
   }

@@ -98,15 +98,16 @@ struct Json::Member {
   Json value;
 };
 
-/// What a JSON text may hold. A value takes about 80 bytes of memory, so their number is bounded too.
+/// What a JSON text may hold. A value takes about 80 bytes of memory, so their number is bounded
+/// too.
 struct JsonLimits {
   uint64_t bytes = UINT64_C(1) << 28;
   uint64_t values = UINT64_C(1) << 23;
   uint64_t stringBytes = UINT64_C(1) << 20;
 };
 
-/// A whole JSON text. Refuses duplicate keys, more than 64 levels, invalid UTF-8, trailing text and what
-/// is beyond the limits; never throws.
+/// A whole JSON text. Refuses duplicate keys, more than 64 levels, invalid UTF-8, trailing text and
+/// what is beyond the limits; never throws.
 class JsonDocument {
 public:
   /// `file` is the name that errors begin with.

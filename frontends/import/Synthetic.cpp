@@ -1,0 +1,150 @@
+//===- Synthetic.cpp - models of random weights ---------------------------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "frontends/import/Card.h"
+#include "frontends/import/Import.h"
+#include "frontends/import/families/Bitnet.h"
+
+#include "mlir/IR/Verifier.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace llvm;
+using namespace tern::ternary;
+using mlir::RankedTensorType;
+
+namespace tern::import {
+
+namespace {
+struct Shape {
+  StringLiteral name;
+  int64_t hidden, layers, heads, kvHeads, headSize, feedForward, vocabulary, maxPositions;
+  double theta;
+  GateFunction gate;
+};
+
+// The published shapes of BitNet b1.58 2B4T and of 1bitLLM's bitnet_b1_58 large, xl and 3B; then
+// three for tests: "tiny" has every size small, "tiny-odd" has sizes that no tile divides.
+constexpr GateFunction kRelu2 = GateFunction::Relu2, kSilu = GateFunction::Silu;
+constexpr Shape kShapes[] = {
+    {"bitnet-2b4t", 2560, 30, 20, 5, 128, 6912, 128256, 4096, 500000, kRelu2},
+    {"bitnet-3b", 3200, 26, 32, 32, 100, 8640, 32002, 2048, 10000, kSilu},
+    {"bitnet-xl", 2048, 24, 32, 32, 64, 5460, 32002, 2048, 10000, kSilu},
+    {"bitnet-0.7b", 1536, 24, 16, 16, 96, 4096, 32002, 2048, 10000, kSilu},
+    {"tiny-stories", 512, 6, 8, 4, 64, 1408, 4096, 512, 10000, kRelu2},
+    {"tiny", 64, 2, 4, 2, 16, 128, 96, 64, 10000, kRelu2},
+    {"tiny-odd", 60, 3, 5, 1, 12, 92, 77, 48, 10000, kSilu},
+};
+constexpr StringRef kNames[] = {kShapes[0].name, kShapes[1].name, kShapes[2].name, kShapes[3].name,
+                                kShapes[4].name, kShapes[5].name, kShapes[6].name};
+static_assert(std::size(kNames) == std::size(kShapes));
+
+/// Hands out weights, each with a seed of its own.
+class RandomWeights {
+public:
+  explicit RandomWeights(mlir::MLIRContext &context) : context(context) {}
+
+  WeightSpec gain(int64_t size) {
+    counts.floats += size;
+    return {RankedTensorType::get({size}, mlir::Float32Type::get(&context)),
+            source({size}, Derivation::None)};
+  }
+  WeightSpec table(int64_t rows, int64_t columns) {
+    counts.floats += rows * columns;
+    return {RankedTensorType::get({rows, columns}, mlir::BFloat16Type::get(&context)),
+            source({rows, columns}, Derivation::None)};
+  }
+  LinearSpec linear(int64_t rows, int64_t columns) {
+    counts.ternary += rows * columns;
+    WeightSpec trits = {RankedTensorType::get({rows, columns}, TritType::get(&context)),
+                        source({rows, columns}, Derivation::None)};
+    // The mean magnitude of a few random floats: a scale must be above 0.
+    WeightSpec scale = {RankedTensorType::get({1}, mlir::Float32Type::get(&context)),
+                        source({1, 64}, Derivation::AbsmeanScale)};
+    return {trits, scale};
+  }
+  const WeightSummary &summary() const { return counts; }
+
+private:
+  SourceAttr source(ArrayRef<int64_t> shape, Derivation derive) {
+    return SourceAttr::get(&context, /*file=*/0, /*offset=*/++seed, /*bytes=*/0, shape,
+                           Encoding::Random, derive);
+  }
+
+  mlir::MLIRContext &context;
+  int64_t seed = 0;
+  WeightSummary counts;
+};
+} // namespace
+
+static Config makeConfig(const Shape &shape) {
+  Config config;
+  config.family = &kBitnet;
+  config.architecture = kBitnet.architectures.front().str();
+  config.hidden = shape.hidden, config.layers = shape.layers, config.heads = shape.heads;
+  config.kvHeads = shape.kvHeads, config.headSize = shape.headSize;
+  config.feedForward = shape.feedForward, config.vocabulary = shape.vocabulary;
+  config.maxPositions = shape.maxPositions;
+  config.epsilon = 1e-5f;
+  config.ropeTheta = shape.theta;
+  config.gate = shape.gate;
+  config.tied = true;
+  config.form = WeightForm::Multiply;
+  return config;
+}
+
+static ModelSpec makeSpec(const Config &config, RandomWeights &random) {
+  ModelSpec spec;
+  spec.architecture = config.family->name.str();
+  spec.hidden = config.hidden, spec.feedForward = config.feedForward;
+  spec.heads = config.heads, spec.kvHeads = config.kvHeads, spec.headSize = config.headSize;
+  spec.vocabulary = config.vocabulary, spec.maxPositions = config.maxPositions;
+  spec.epsilon = config.epsilon;
+  spec.gate = config.gate == GateFunction::Relu2 ? GateKind::Relu2 : GateKind::Silu;
+  spec.frequencies = ropeFrequencies(config.ropeTheta, config.headSize);
+  spec.embedding = random.table(config.vocabulary, config.hidden);
+  int64_t attention = config.heads * config.headSize, kv = config.kvHeads * config.headSize;
+  for (int64_t i = 0; i < config.layers; ++i) {
+    LayerSpec layer;
+    layer.attentionNorm = random.gain(config.hidden);
+    layer.query = random.linear(attention, config.hidden);
+    layer.key = random.linear(kv, config.hidden);
+    layer.value = random.linear(kv, config.hidden);
+    layer.attentionSubNorm = random.gain(attention);
+    layer.output = random.linear(config.hidden, attention);
+    layer.feedForwardNorm = random.gain(config.hidden);
+    layer.gate = random.linear(config.feedForward, config.hidden);
+    layer.up = random.linear(config.feedForward, config.hidden);
+    layer.feedForwardSubNorm = random.gain(config.feedForward);
+    layer.down = random.linear(config.hidden, config.feedForward);
+    spec.layers.push_back(std::move(layer));
+  }
+  spec.outputNorm = random.gain(config.hidden);
+  return spec;
+}
+
+Expected<ImportedModel> syntheticModel(mlir::MLIRContext &context, StringRef name) {
+  const Shape *shape = find_if(kShapes, [&](const Shape &s) { return s.name == name; });
+  if (shape == std::end(kShapes))
+    return createStringError(inconvertibleErrorCode(), "no synthetic model \"" + name +
+                                                           "\"; expected one of " +
+                                                           join(ArrayRef<StringRef>(kNames), ", "));
+  context.loadDialect<TernaryDialect>();
+  Config config = makeConfig(*shape);
+  RandomWeights random(context);
+  ModelSpec spec = makeSpec(config, random);
+  ImportedModel model;
+  model.module = buildModel(context, spec);
+  if (failed(mlir::verify(*model.module)))
+    return createStringError(inconvertibleErrorCode(), "the synthetic module does not verify");
+  model.card = makeCard(config, Generation(), spec, random.summary(), "");
+  return model;
+}
+
+ArrayRef<StringRef> syntheticShapes() { return kNames; }
+
+} // namespace tern::import
