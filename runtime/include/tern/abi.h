@@ -122,7 +122,7 @@ typedef const tern_descriptor_t *(*tern_query_fn)(uint32_t abi_version);
    linker; the runtime maps it from the file), the sidecar file, or memory. All little-endian. */
 #define TERN_PAYLOAD_MAGIC "TERNPAY1"
 #define TERN_SECTION_WEIGHTS 1u   /* 4096-aligned; raw packed bytes at the offsets the code knows */
-#define TERN_SECTION_TOKENIZER 2u /* runtime/text/TokenizerBlob.h */
+#define TERN_SECTION_TOKENIZER 2u /* tern/tokenizer_blob.h */
 #define TERN_SECTION_CARD 3u      /* JSON text about the model */
 
 typedef struct tern_payload_header {

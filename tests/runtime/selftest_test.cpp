@@ -1,0 +1,115 @@
+//===- selftest_test.cpp - the self-test's own packing and products -------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include <cstring>
+#include <gtest/gtest.h>
+#include <random>
+
+#include "FakeModel.h"
+#include "dialect/Packing.h"
+#include "runtime/SelfTest.h"
+
+using namespace tern;
+
+namespace {
+
+TEST(SelfTest, PacksAsTheDialectDoes) {
+  unsigned seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  for (Packing::Kind kind : {Packing::Kind::TwoBit, Packing::Kind::Base3})
+    for (int64_t rows : {1, 8, 16, 32})
+      for (int64_t tiles : {1, 2, 7}) {
+        Packing packing{kind, rows, kind == Packing::Kind::TwoBit ? 16 : 20};
+        int64_t columns = tiles * packing.k;
+        std::vector<int8_t> trits(size_t(rows * columns));
+        for (int8_t &trit : trits)
+          trit = int8_t(random() % 3) - 1;
+        std::vector<uint8_t> expected(size_t(packing.blockBytes(columns))), found(expected.size());
+        packing.encodeBlock(trits.data(), rows, columns, columns, expected.data());
+        packBlock(uint32_t(kind), uint32_t(rows), tiles, trits.data(), found.data());
+        EXPECT_EQ(found, expected) << "rows " << rows << ", tiles " << tiles;
+      }
+}
+
+TEST(SelfTest, PacksKnownBytes) {
+  int8_t trits[20] = {};
+  uint8_t out[4];
+  // Columns 0, 4, 8 and 12 share byte 0: codes 2, 1, 0, 1 from the lowest bits up.
+  trits[0] = 1;
+  trits[8] = -1;
+  packBlock(0, 1, 1, trits, out);
+  EXPECT_EQ(out[0], 2 | 1 << 2 | 0 << 4 | 1 << 6);
+  EXPECT_EQ(out[1], 0x55);
+  // Digits 2, 1, 0, 1, 1 of base 3: 162 + 27 + 0 + 3 + 1 = 193; ceil(193 * 256 / 243) = 204.
+  packBlock(1, 1, 1, trits, out);
+  EXPECT_EQ(out[0], 204);
+}
+
+TEST(SelfTest, PassesRightKernels) {
+  EXPECT_EQ(testKernel(fakeKernels[0]), "");
+  EXPECT_EQ(testKernel(fakeKernels[1]), "");
+  EXPECT_EQ(testVariant(fakeVariants[1]), "");
+}
+
+tern_matmul_fn inner;
+
+TEST(SelfTest, NoticesEveryKindOfMistake) {
+  inner = fakeKernels[0].run;
+  struct Case {
+    const char *name;
+    tern_matmul_fn run;
+  } cases[] = {
+      {"nothing computed", [](const tern_matmul_args_t *) {}},
+      {"residual left out",
+       [](const tern_matmul_args_t *args) {
+         tern_matmul_args_t other = *args;
+         other.residual = nullptr;
+         inner(&other);
+       }},
+      {"only one row",
+       [](const tern_matmul_args_t *args) {
+         tern_matmul_args_t other = *args;
+         other.m = 1;
+         inner(&other);
+       }},
+      {"last tile left out",
+       [](const tern_matmul_args_t *args) {
+         tern_matmul_args_t other = *args;
+         if (other.groups == 1)
+           other.k_tiles -= 1;
+         inner(&other);
+       }},
+      {"starts at the first block",
+       [](const tern_matmul_args_t *args) {
+         tern_matmul_args_t other = *args;
+         other.block_begin = 0;
+         inner(&other);
+       }},
+      {"goes on to the last block",
+       [](const tern_matmul_args_t *args) {
+         tern_matmul_args_t other = *args;
+         other.block_end += 1;
+         inner(&other);
+       }},
+      {"row scale applied twice", [](const tern_matmul_args_t *args) {
+         inner(args);
+         for (int64_t m = 0; m < args->m; ++m)
+           args->out[m * args->out_stride + args->block_begin * 16] *= args->row_scales[m];
+       }}};
+  for (const Case &one : cases) {
+    tern_kernel_t kernel = fakeKernels[0];
+    kernel.run = one.run;
+    EXPECT_NE(testKernel(kernel), "") << one.name;
+  }
+  tern_kernel_t wrong = fakeKernels[1];
+  wrong.packing = 0;
+  wrong.k = 16;
+  EXPECT_NE(testKernel(wrong), "");
+}
+
+} // namespace
