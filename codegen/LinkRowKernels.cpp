@@ -67,10 +67,12 @@ void dropMetadata(llvm::Module &rows) {
 /// Compiled models have no libc: memset and memcpy of a size only known at run time become loops.
 void expandMemoryCalls(Function &function) {
   TargetTransformInfo costs(function.getDataLayout());
-  for (Instruction &instruction : make_early_inc_range(instructions(function))) {
-    auto *call = dyn_cast<MemIntrinsic>(&instruction);
-    if (!call || isa<ConstantInt>(call->getLength()))
-      continue;
+  SmallVector<MemIntrinsic *> calls;
+  for (Instruction &instruction : instructions(function))
+    if (auto *call = dyn_cast<MemIntrinsic>(&instruction))
+      if (!isa<ConstantInt>(call->getLength()))
+        calls.push_back(call);
+  for (MemIntrinsic *call : calls) {
     if (auto *copy = dyn_cast<MemCpyInst>(call))
       expandMemCpyAsLoop(copy, costs);
     else if (auto *set = dyn_cast<MemSetInst>(call))
@@ -96,6 +98,8 @@ public:
   void build() {
     StringRef name = function.getName();
     name.consume_front("tern_row_");
+    if (name == "rope")
+      scalars.push_back(builder.CreateLShr(scalars[1], 1));
     if (name == "attention")
       attention();
     else

@@ -225,8 +225,8 @@ void Kernels::addQuantize(const std::string &name, bool normalise) {
 //===----------------------------------------------------------------------===//
 
 void Kernels::addRope() {
-  Param<int> heads("heads"), size("size");
-  Expr half = size / 2;
+  // A stride must be a parameter: an expression would be read from the buffer instead.
+  Param<int> heads("heads"), size("size"), half("half");
   ImageParam x(Float(32), 3, "x"), angles = matrix(Float(32), "angles", half);
   x.dim(0).set_min(0);
   x.dim(1).set_min(0).set_stride(half);
@@ -242,7 +242,7 @@ void Kernels::addRope() {
   buffer.dim(2).set_bounds(0, heads).set_stride(size);
   out.bound(part, 0, 2).reorder(part, i, head).unroll(part);
   out.specialize(half >= kVector).vectorize(i, kVector, TailStrategy::ShiftInwards);
-  add("rope", {out}, {x, angles, heads, size});
+  add("rope", {out}, {x, angles, heads, size, half});
 }
 
 void Kernels::addRopeAngles() {
@@ -330,15 +330,40 @@ void Kernels::addMix() {
   Param<int> length("length"), stride("stride"), size("size");
   ImageParam weights = row(Float(32), "weights"), inverse = row(Float(32), "inverse");
   ImageParam values = matrix(Float(32), "values", stride);
-  Var d("d"), block("block"), within("within");
-  RDom t(0, length);
-  Func sum("sum"), out("out");
-  sum(d) = 0.0f;
-  sum(d) += weights(t) * values(d, t);
-  out(d) = sum(d) * inverse(0);
+  Var d("d"), x("x"), b("b");
+  Func out("out");
+  out(d) = undef<float>();
+  // Blocks of 64 columns; what is left in blocks of 16, the last of them moved back to end with
+  // the row; rows of less than 16 one by one.
+  Expr left = size % 64;
+  struct Blocks {
+    int width;
+    Expr count;
+  };
+  const Blocks passes[] = {{64, size / 64},
+                           {16, select(size >= 16, (left + 15) / 16, 0)},
+                           {1, select(size < 16, size, 0)}};
+  std::vector<Func> sums;
+  for (const auto &[width, count] : passes) {
+    RDom t(0, length), r(0, width, 0, count);
+    Expr first = width == 16 ? min(size - left + 16 * r.y, size - 16)
+                             : width * r.y;
+    Expr firstOf = width == 16 ? min(size - left + 16 * b, size - 16) : width * b;
+    Func sum("sum_" + std::to_string(width));
+    sum(x, b) = 0.0f;
+    sum(x, b) += weights(t) * values(firstOf + x, t);
+    out(first + r.x) = sum(r.x, r.y) * inverse(0);
+    sum.bound(x, 0, width).store_in(MemoryType::Stack);
+    int vector = std::min(width, kVector);
+    sum.vectorize(x, vector).unroll(x);
+    sum.update().reorder(x, t, b).vectorize(x, vector).unroll(x);
+    int stage = static_cast<int>(sums.size());
+    if (width > 1)
+      out.update(stage).allow_race_conditions().vectorize(r.x, vector);
+    sum.compute_at(out, r.y);
+    sums.push_back(sum);
+  }
   out.output_buffer().dim(0).set_bounds(0, size);
-  out.split(d, block, within, 64, TailStrategy::ShiftInwards);
-  sum.compute_at(out, block).store_in(MemoryType::Stack);
   add("attention_mix", {out}, {weights, inverse, values, length, stride, size});
 }
 
