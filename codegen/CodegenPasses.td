@@ -24,4 +24,25 @@ def SelectKernels : Pass<"ternary-select-kernels", "::mlir::ModuleOp"> {
   ];
 }
 
+def LowerToLLVM : Pass<"ternary-lower-to-llvm", "::mlir::ModuleOp"> {
+  let summary = "packed functions become SPMD code in the LLVM dialect";
+  let description = [{
+    Expects `ternary-prepare` and `ternary-select-kernels` for the same target. Leaves one function
+    `tern_forward_<level>(frame, thread)` (abi.h) made from the entry function, one internal
+    `tern_block_<name>` for each function it calls, and the kernels they name; nothing but the LLVM dialect.
+
+    Each op is a phase whose rows, heads or row blocks are split over the threads. Before a phase that
+    touches what an earlier one of another thread wrote, or writes what it read, all threads
+    meet at `frame->barrier`. Consecutive calls of one function become a loop over a constant
+    table of offsets: code size does not depend on the number of layers.
+  }];
+  let options = [
+    Option<"target", "target", "std::string", "\"host\"", "CPU level, one name of codegen/Target.cpp, or host">,
+  ];
+  let dependentDialects = [
+    "::mlir::LLVM::LLVMDialect", "::mlir::arith::ArithDialect", "::mlir::cf::ControlFlowDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"
+  ];
+}
+
 #endif // TERN_CODEGEN_CODEGENPASSES_TD

@@ -20,6 +20,10 @@
 #include <string>
 #include <vector>
 
+namespace mlir {
+class PassManager;
+}
+
 namespace tern {
 
 /// Where compilation stops and what it writes.
@@ -37,7 +41,9 @@ struct CompileOptions {
   std::vector<Target> targets;    ///< best first; empty: every level of the host's architecture, best first
   int64_t maxRows = 128;          ///< tokens a call takes at most
   bool sidecar = false;           ///< payload in `<output>.weights` instead of inside the library
-  bool standalone = false;        ///< bundle the runtime
+  std::string packing = "two_bit"; ///< how trits lie in bytes: two_bit or base3
+  bool standalone = false;        ///< bundle the runtime: `runtimeObject`, against this machine's C library
+  llvm::ArrayRef<uint8_t> runtimeObject; ///< the runtime as one relocatable object
   /// Hooks on the pass manager (print flags, timing), remarks and progress.
   std::function<void(mlir::PassManager &)> configurePasses;
   std::function<void(llvm::StringRef line)> remark;

@@ -1,0 +1,181 @@
+//===- LowerCalls.cpp - runs of calls as loops over a table ---------------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Lowering.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+
+using namespace mlir;
+using namespace tern;
+
+namespace {
+/// A row count of a callee's result in the caller's terms: a constant, an index argument, or the
+/// rows of a tensor argument.
+struct RowCount {
+  enum class Kind { Constant, Index, RowsOf } kind;
+  int64_t number; ///< the constant, or which argument
+};
+} // namespace
+
+static std::optional<RowCount> traceIndex(Value value);
+
+/// Where the number of rows of `value` comes from. Ops of the dialect keep their first operand's.
+static std::optional<RowCount> traceRows(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  if (!type || type.getRank() == 0)
+    return std::nullopt;
+  if (!type.isDynamicDim(0))
+    return RowCount{RowCount::Kind::Constant, type.getDimSize(0)};
+  if (auto argument = dyn_cast<BlockArgument>(value))
+    return RowCount{RowCount::Kind::RowsOf, argument.getArgNumber()};
+  Operation *op = value.getDefiningOp();
+  if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
+    OpFoldResult size = slice.getMixedSizes()[0];
+    if (std::optional<int64_t> known = getConstantIntValue(size))
+      return RowCount{RowCount::Kind::Constant, *known};
+    return traceIndex(cast<Value>(size));
+  }
+  if (auto angles = dyn_cast<ternary::RopeAnglesOp>(op))
+    return traceIndex(angles.getRows());
+  if (auto call = dyn_cast<func::CallOp>(op)) {
+    auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, call.getCalleeAttr());
+    auto ret = cast<func::ReturnOp>(callee.getBody().front().getTerminator());
+    auto inner = traceRows(ret.getOperand(cast<OpResult>(value).getResultNumber()));
+    if (!inner || inner->kind == RowCount::Kind::Constant)
+      return inner;
+    Value operand = call.getOperand(inner->number);
+    return inner->kind == RowCount::Kind::Index ? traceIndex(operand) : traceRows(operand);
+  }
+  return op->getNumOperands() ? traceRows(op->getOperand(0)) : std::nullopt;
+}
+
+static std::optional<RowCount> traceIndex(Value value) {
+  if (auto argument = dyn_cast<BlockArgument>(value))
+    return RowCount{RowCount::Kind::Index, argument.getArgNumber()};
+  if (std::optional<int64_t> known = getConstantIntValue(value))
+    return RowCount{RowCount::Kind::Constant, *known};
+  if (auto dim = value.getDefiningOp<tensor::DimOp>())
+    if (dim.getConstantIndex() == 0)
+      return traceRows(dim.getSource());
+  return std::nullopt;
+}
+
+LogicalResult FunctionLowering::lowerCall(func::CallOp op) {
+  auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getCalleeAttr());
+  if (!callee || callee.isExternal())
+    return op.emitOpError("calls a function without a body");
+  auto &bases = shared.argumentBases[callee];
+  bool first = bases.empty();
+  CallRun call;
+  call.callee = callee;
+  SmallVector<const Place *> entries;
+  for (auto [i, operand] : llvm::enumerate(op.getOperands())) {
+    auto found = places.find(operand);
+    std::optional<Base> base;
+    if (found == places.end()) {
+      call.scalars.push_back(scalars.lookup(operand));
+    } else {
+      const Place &place = found->second;
+      base = place.base;
+      entries.push_back(&place);
+      auto type = dyn_cast<RankedTensorType>(operand.getType());
+      if (type && place.stride != rowStride(type))
+        return op.emitOpError("argument ") << i << " is a slice of columns; only whole rows "
+                                           << "can be passed to a function";
+      if (place.base == Base::Arena || place.base == Base::Input)
+        call.scalars.push_back(place.rows);
+    }
+    if (first)
+      bases.push_back(base);
+    else if (bases[i] != base)
+      return op.emitOpError("argument ")
+             << i << " of @" << callee.getSymName()
+             << " is a weight in some calls and a computed value in others";
+  }
+
+  auto ret = cast<func::ReturnOp>(callee.getBody().front().getTerminator());
+  // A result in the caller's output buffer would need another base; results of calls are never there.
+  OpBuilder::InsertionGuard guard(b);
+  SmallVector<Value> rows;
+  for (Value value : ret.getOperands()) {
+    std::optional<RowCount> count = traceRows(value);
+    if (!count)
+      return op.emitOpError("cannot tell how many rows @") << callee.getSymName() << " returns";
+    if (count->kind == RowCount::Kind::Constant)
+      rows.push_back(constant(count->number));
+    else if (count->kind == RowCount::Kind::Index)
+      rows.push_back(scalars.lookup(op.getOperand(count->number)));
+    else
+      rows.push_back(places.at(op.getOperand(count->number)).rows);
+  }
+  SmallVector<Place> arguments = llvm::map_to_vector(entries, [](const Place *p) { return *p; });
+  if (failed(placeResults(op, Value())))
+    return failure();
+  for (auto [result, count] : llvm::zip_equal(op.getResults(), rows)) {
+    places[result].rows = count;
+    arguments.push_back(places[result]);
+  }
+
+  bool isConstant = llvm::all_of(arguments, [](const Place &p) { return !p.dynamicOffset; });
+  bool continues = run_ && isConstant && run_->dynamicRow.empty() && run_->callee == callee &&
+                   run_->scalars == call.scalars;
+  if (!continues) {
+    flushCalls();
+    run_ = std::move(call);
+  }
+  if (isConstant) {
+    run_->table.push_back(llvm::map_to_vector(arguments, [](const Place &p) { return p.offset; }));
+    return success();
+  }
+  for (const Place &place : arguments)
+    run_->dynamicRow.push_back(place.dynamicOffset ? b.add(place.dynamicOffset, place.offset)
+                                                   : b.i64(place.offset));
+  flushCalls();
+  return success();
+}
+
+void FunctionLowering::emitCallBody(Value rowPointer) {
+  // A callee's locals lie after its caller's.
+  auto bytes = source->getAttrOfType<IntegerAttr>("ternary.arena_bytes");
+  SmallVector<Value> operands = {frame, thread, rowPointer,
+                                 b.add(localBase, bytes ? bytes.getInt() : 0)};
+  operands.append(run_->scalars.begin(), run_->scalars.end());
+  auto type = blockFunctionType(run_->callee, shared.argumentBases[run_->callee]);
+  LLVM::CallOp::create(b, type, blockSymbol(run_->callee), operands);
+}
+
+void FunctionLowering::flushCalls() {
+  if (!run_)
+    return;
+  if (!run_->dynamicRow.empty()) {
+    Value buffer = LLVM::AllocaOp::create(b, b.ptr(), b.getI64Type(),
+                                          constant(static_cast<int64_t>(run_->dynamicRow.size())), 8);
+    for (auto [i, offset] : llvm::enumerate(run_->dynamicRow))
+      b.store(offset, buffer, 8 * static_cast<int64_t>(i));
+    emitCallBody(buffer);
+  } else {
+    int64_t calls = static_cast<int64_t>(run_->table.size());
+    SmallVector<int64_t> flat;
+    for (const SmallVector<int64_t> &row : run_->table)
+      flat.append(row);
+    int64_t rowBytes = 8 * static_cast<int64_t>(run_->table.front().size());
+    auto type = LLVM::LLVMArrayType::get(b.getI64Type(), flat.size());
+    LLVM::GlobalOp table;
+    {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(shared.module.getBody());
+      table = LLVM::GlobalOp::create(b, type, /*isConstant=*/true, LLVM::Linkage::Internal,
+                                     "tern_calls_" + std::to_string(shared.nextGlobal++),
+                                     flat.empty() ? Attribute(LLVM::ZeroAttr::get(b.getContext()))
+                                                  : Attribute(b.getI64TensorAttr(flat)));
+    }
+    Value base = LLVM::AddressOfOp::create(b, table);
+    b.loop(b.i64(0), b.i64(calls), 1,
+           [&](Value i) { emitCallBody(b.offset(base, b.mul(i, rowBytes))); }, /*rolled=*/true);
+  }
+  tracker.addUnknown();
+  run_.reset();
+}

@@ -1,0 +1,370 @@
+//===- LowerOps.cpp - each op of the dialect as a phase -------------------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/HalideKernels.h"
+#include "codegen/Lowering.h"
+#include "dialect/Packing.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include "tern/abi.h"
+
+#include <cstddef>
+
+using namespace mlir;
+using namespace tern;
+
+static int64_t columnsOf(Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  return type.getDimSize(type.getRank() - 1);
+}
+
+LogicalResult FunctionLowering::lowerTernary(Operation *op) {
+  return llvm::TypeSwitch<Operation *, LogicalResult>(op)
+      .Case<ternary::QuantizeRowsOp, ternary::FusedLinearOp, ternary::RmsNormOp,
+            ternary::RopeAnglesOp, ternary::RopeOp, ternary::AttentionOp,
+            ternary::GatedActivationOp, ternary::EmbeddingOp, ternary::HeadOp, arith::AddFOp>(
+          [&](auto known) { return lower(known); })
+      .Default([](Operation *other) {
+        return other->emitOpError("cannot be compiled; expected a module from ternary-prepare");
+      });
+}
+
+LogicalResult FunctionLowering::lower(ternary::QuantizeRowsOp op) {
+  const Place input = places.at(op.getInput());
+  if (failed(placeResults(op, input.rows)))
+    return failure();
+  const Place values = places.at(op.getValues()), scales = places.at(op.getScales()),
+              sums = places.at(op.getSums());
+  phase({reads(op.getInput(), true), writes(op.getValues(), true), writes(op.getScales(), true),
+         writes(op.getSums(), true)});
+  Value x = pointer(input), v = pointer(values), s = pointer(scales), u = pointer(sums);
+  Value gain = op.getGain() ? pointer(places.at(op.getGain())) : Value();
+  eachRow(input.rows, [&](Value m) {
+    SmallVector<Value> operands = {row(x, input, m)};
+    if (gain) {
+      operands.push_back(gain);
+      operands.push_back(arith::ConstantOp::create(b, op.getEpsilonAttr()));
+    }
+    operands.append({b.i64(columnsOf(op.getInput())), b.i64(op.getGroup()), row(v, values, m),
+                     row(s, scales, m), row(u, sums, m)});
+    rowKernel(gain ? RowKernel::NormQuantizeRow : RowKernel::QuantizeRow, operands);
+  });
+  return success();
+}
+
+/// Stores the arguments of a product that all threads share.
+static void storeKernelArgs(CodeBuilder &b, Value args,
+                            ArrayRef<std::pair<size_t, Value>> fields) {
+  for (auto [offset, value] : fields)
+    b.store(value, args, static_cast<int64_t>(offset));
+}
+
+LogicalResult FunctionLowering::lower(ternary::FusedLinearOp op) {
+  auto gemv = op->getAttrOfType<StringAttr>("ternary.gemv");
+  auto gemm = op->getAttrOfType<StringAttr>("ternary.gemm");
+  auto type = cast<RankedTensorType>(op.getWeight().getType());
+  auto packing = dyn_cast_or_null<ternary::PackingAttr>(type.getEncoding());
+  if (!gemv || !gemm || !packing)
+    return op.emitOpError("has no kernels; run ternary-choose-packing and ternary-select-kernels");
+  const Place acts = places.at(op.getActs());
+  if (failed(placeResults(op, acts.rows)))
+    return failure();
+  const Place out = places.at(op.getResult()), sums = places.at(op.getSums()),
+              scales = places.at(op.getRowScales());
+  int64_t n = type.getDimSize(0), blockRows = packing.getRows();
+  int64_t blocks = (n + blockRows - 1) / blockRows;
+  SmallVector<Access> accesses = {reads(op.getActs(), false), reads(op.getRowScales(), false),
+                                  reads(op.getSums(), false), writes(op.getResult(), false)};
+  // The kernel reads a residual laid out as its output; any other is added in a phase of its own.
+  bool fused = op.getResidual() && places.at(op.getResidual()).stride == out.stride;
+  if (fused)
+    accesses.push_back(reads(op.getResidual(), false));
+  phase(accesses);
+
+  auto [begin, end] = split(constant(blocks));
+  Value null = LLVM::ZeroOp::create(b, b.ptr());
+  int64_t groups = cast<RankedTensorType>(op.getSums().getType()).getDimSize(1);
+  Value outBase = pointer(out);
+  storeKernelArgs(
+      b, kernelArgs,
+      {{offsetof(tern_matmul_args_t, weight), pointer(places.at(op.getWeight()))},
+       {offsetof(tern_matmul_args_t, scale), pointer(places.at(op.getScale()))},
+       {offsetof(tern_matmul_args_t, acts), pointer(acts)},
+       {offsetof(tern_matmul_args_t, row_scales), pointer(scales)},
+       {offsetof(tern_matmul_args_t, sums), pointer(sums)},
+       {offsetof(tern_matmul_args_t, residual),
+        fused ? pointer(places.at(op.getResidual())) : null},
+       {offsetof(tern_matmul_args_t, out), outBase},
+       {offsetof(tern_matmul_args_t, acts_stride), b.i64(acts.stride)},
+       {offsetof(tern_matmul_args_t, sums_stride), b.i64(sums.stride / 4)},
+       {offsetof(tern_matmul_args_t, out_stride), b.i64(out.stride / 4)},
+       {offsetof(tern_matmul_args_t, m), acts.rows},
+       {offsetof(tern_matmul_args_t, block_begin), begin},
+       {offsetof(tern_matmul_args_t, block_end), end},
+       {offsetof(tern_matmul_args_t, k_tiles),
+        b.i64((type.getDimSize(1) + packing.getK() - 1) / packing.getK())},
+       {offsetof(tern_matmul_args_t, groups), b.i64(groups)}});
+  auto call = [&](StringAttr kernel) {
+    LLVM::CallOp::create(b, TypeRange{}, kernel.getValue(), ValueRange{kernelArgs});
+  };
+  Value one = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, acts.rows, b.i64(1));
+  auto branch = scf::IfOp::create(b, one, /*withElseRegion=*/true);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(&branch.getThenRegion().front());
+    call(gemv);
+    b.setInsertionPointToStart(&branch.getElseRegion().front());
+    call(gemm);
+  }
+  // Whole blocks are written; what is left of the row's padding belongs to the first thread.
+  int64_t written = blocks * blockRows;
+  if (written < out.stride / 4 && out.base != Base::Output) {
+    Value first = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, thread64, b.i64(0));
+    Value rows = arith::SelectOp::create(b, first, out.rows, b.i64(0));
+    b.loop(b.i64(0), rows, 1, [&](Value m) {
+      rowKernel(RowKernel::ZeroPadding, {row(outBase, out, m), b.i64(written)});
+    });
+  }
+  if (op.getResidual() && !fused) {
+    phase({reads(op.getResidual(), true), writes(op.getResult(), true)});
+    addInPlace(places.at(op.getResidual()), out, n);
+  }
+  return success();
+}
+
+void FunctionLowering::addInPlace(const Place &residual, const Place &out, int64_t columns) {
+  Value from = pointer(residual), to = pointer(out);
+  eachRow(out.rows, [&](Value m) {
+    Value left = row(from, residual, m), right = row(to, out, m);
+    b.loop(b.i64(0), b.i64(columns), 1, [&](Value i) {
+      Value bytes = b.mul(i, 4);
+      Value cell = b.offset(right, bytes);
+      Value sum = arith::AddFOp::create(b, b.load(b.getF32Type(), b.offset(left, bytes)),
+                                        b.load(b.getF32Type(), cell));
+      b.store(sum, cell);
+    });
+  });
+}
+
+LogicalResult FunctionLowering::lower(ternary::RmsNormOp op) {
+  const Place input = places.at(op.getInput());
+  if (failed(placeResults(op, input.rows)))
+    return failure();
+  const Place out = places.at(op.getResult());
+  phase({reads(op.getInput(), true), writes(op.getResult(), true)});
+  Value x = pointer(input), gain = pointer(places.at(op.getGain())), y = pointer(out);
+  eachRow(input.rows, [&](Value m) {
+    Value epsilon = arith::ConstantOp::create(b, op.getEpsilonAttr());
+    rowKernel(RowKernel::RmsNorm, {row(x, input, m), gain, epsilon,
+                                   b.i64(columnsOf(op.getInput())), row(y, out, m)});
+  });
+  return success();
+}
+
+LogicalResult FunctionLowering::lower(ternary::RopeAnglesOp op) {
+  auto frequencies = dyn_cast<DenseFPElementsAttr>(op.getFrequencies());
+  if (!frequencies)
+    return op.emitOpError("expected dense frequencies");
+  Value rows = scalars.lookup(op.getRows()), position = scalars.lookup(op.getPosition());
+  if (failed(placeResults(op, rows)))
+    return failure();
+  const Place out = places.at(op.getResult());
+  int64_t half = frequencies.getNumElements();
+  // Kernels read whole padded rows.
+  SmallVector<float> padded(frequencies.getValues<float>());
+  padded.resize(paddedRow(half), 0.0f);
+  LLVM::GlobalOp table;
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(shared.module.getBody());
+    auto type = LLVM::LLVMArrayType::get(b.getF32Type(), padded.size());
+    auto values = DenseElementsAttr::get(
+        RankedTensorType::get({static_cast<int64_t>(padded.size())}, b.getF32Type()),
+        ArrayRef<float>(padded));
+    table = LLVM::GlobalOp::create(b, type, /*isConstant=*/true, LLVM::Linkage::Internal,
+                                   "tern_frequencies_" + std::to_string(shared.nextGlobal++),
+                                   values, /*alignment=*/64);
+  }
+  phase({writes(op.getResult(), true)});
+  Value list = LLVM::AddressOfOp::create(b, table), y = pointer(out);
+  eachRow(out.rows, [&](Value m) {
+    rowKernel(RowKernel::RopeAngles, {b.add(position, m), list, b.i64(half), row(y, out, m)});
+  });
+  return success();
+}
+
+LogicalResult FunctionLowering::lower(ternary::RopeOp op) {
+  const Place input = places.at(op.getInput()), angles = places.at(op.getAngles());
+  if (failed(placeResults(op, input.rows)))
+    return failure();
+  const Place out = places.at(op.getResult());
+  phase({reads(op.getInput(), true), reads(op.getAngles(), true), writes(op.getResult(), true)});
+  Value x = pointer(input), a = pointer(angles), y = pointer(out);
+  int64_t heads = op.getHeads();
+  eachRow(input.rows, [&](Value m) {
+    rowKernel(RowKernel::Rope, {row(x, input, m), row(a, angles, m), b.i64(heads),
+                                b.i64(columnsOf(op.getInput()) / heads), row(y, out, m)});
+  });
+  return success();
+}
+
+LogicalResult FunctionLowering::lower(ternary::GatedActivationOp op) {
+  const Place gate = places.at(op.getGate()), up = places.at(op.getUp());
+  if (failed(placeResults(op, gate.rows)))
+    return failure();
+  const Place out = places.at(op.getResult());
+  phase({reads(op.getGate(), true), reads(op.getUp(), true), writes(op.getResult(), true)});
+  Value g = pointer(gate), u = pointer(up), y = pointer(out);
+  auto kernel = op.getKind() == ternary::GateKind::Relu2 ? RowKernel::GatedRelu2
+                                                         : RowKernel::GatedSilu;
+  eachRow(gate.rows, [&](Value m) {
+    rowKernel(kernel, {row(g, gate, m), row(u, up, m), b.i64(columnsOf(op.getGate())),
+                       row(y, out, m)});
+  });
+  return success();
+}
+
+LogicalResult FunctionLowering::lower(arith::AddFOp op) {
+  auto type = dyn_cast<RankedTensorType>(op.getType());
+  if (!type || type.getRank() != 2 || !type.getElementType().isF32())
+    return op.emitOpError("expected f32 matrices, got ") << op.getType();
+  const Place left = places.at(op.getLhs()), right = places.at(op.getRhs());
+  if (failed(placeResults(op, left.rows)))
+    return failure();
+  const Place out = places.at(op.getResult());
+  phase({reads(op.getLhs(), true), reads(op.getRhs(), true), writes(op.getResult(), true)});
+  Value l = pointer(left), r = pointer(right), y = pointer(out);
+  eachRow(left.rows, [&](Value m) {
+    rowKernel(RowKernel::Add, {row(l, left, m), row(r, right, m), b.i64(columnsOf(op.getResult())),
+                               row(y, out, m)});
+  });
+  return success();
+}
+
+/// The kernel of a table's element type, f32, f16 or bf16 in this order from `first` on.
+static RowKernel ofElement(RowKernel first, Value table) {
+  Type element = cast<RankedTensorType>(table.getType()).getElementType();
+  int kind = element.isF32() ? 0 : element.isF16() ? 1 : 2;
+  return static_cast<RowKernel>(static_cast<int>(first) + kind);
+}
+
+LogicalResult FunctionLowering::lower(ternary::EmbeddingOp op) {
+  const Place ids = places.at(op.getIds()), table = places.at(op.getTable());
+  if (failed(placeResults(op, ids.rows)))
+    return failure();
+  const Place out = places.at(op.getResult());
+  phase({reads(op.getIds(), true), writes(op.getResult(), true)});
+  Value i = pointer(ids), t = pointer(table), y = pointer(out);
+  eachRow(ids.rows, [&](Value m) {
+    Value id = arith::ExtUIOp::create(b, b.getI64Type(), b.load(b.getI32Type(), row(i, ids, m)));
+    rowKernel(ofElement(RowKernel::TableRowF32, op.getTable()),
+              {row(t, table, id), b.i64(columnsOf(op.getResult())), row(y, out, m)});
+  });
+  return success();
+}
+
+LogicalResult FunctionLowering::lower(ternary::HeadOp op) {
+  const Place input = places.at(op.getInput()), table = places.at(op.getTable());
+  if (failed(placeResults(op, input.rows)))
+    return failure();
+  const Place out = places.at(op.getResult());
+  phase({reads(op.getInput(), false), writes(op.getResult(), false)});
+  Value x = pointer(input), t = pointer(table), y = pointer(out);
+  int64_t vocabulary = columnsOf(op.getResult()), hidden = columnsOf(op.getInput());
+  int64_t stride = paddedRow(hidden);
+  auto [begin, end] = split(constant(vocabulary));
+  // A few rows of the table at a time, for all tokens: they stay in the cache.
+  constexpr int64_t kBlock = 64;
+  b.loop(begin, end, kBlock, [&](Value first) {
+    Value left = arith::SubIOp::create(b, end, first);
+    Value count = arith::MinSIOp::create(b, left, b.i64(kBlock));
+    Value rows = row(t, table, first);
+    b.loop(b.i64(0), input.rows, 1, [&](Value m) {
+      Value place = b.offset(row(y, out, m), b.mul(first, 4));
+      rowKernel(ofElement(RowKernel::HeadF32, op.getTable()),
+                {row(x, input, m), rows, count, b.i64(stride), b.i64(hidden), place});
+    });
+  });
+  if (out.base != Base::Output && vocabulary % kRowPadding) {
+    Value firstThread = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, thread64, b.i64(0));
+    Value rows = arith::SelectOp::create(b, firstThread, out.rows, b.i64(0));
+    b.loop(b.i64(0), rows, 1, [&](Value m) {
+      rowKernel(RowKernel::ZeroPadding, {row(y, out, m), b.i64(vocabulary)});
+    });
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+// A cache is [heads][kv_capacity][cacheRowFloats] keys, then as many values.
+
+void FunctionLowering::storeCache(ternary::AttentionOp op, Value keys, Value values) {
+  auto cache = cast<ternary::KVCacheType>(op.getCache().getType());
+  const Place key = places.at(op.getKey()), value = places.at(op.getValue());
+  int64_t rowBytes = 4 * cacheRowFloats(cache), headBytes = 4 * cache.getHeadSize();
+  Value k = pointer(key), v = pointer(value), position = scalars.lookup(op.getPosition());
+  eachRow(key.rows, [&](Value m) {
+    Value at = b.mul(b.add(position, m), rowBytes);
+    Value fromKey = row(k, key, m), fromValue = row(v, value, m);
+    b.loop(b.i64(0), b.i64(cache.getHeads()), 1, [&](Value h) {
+      Value to = b.add(b.mul(b.mul(capacity, rowBytes), h), at), from = b.mul(h, headBytes);
+      copyFloats(b.offset(fromKey, from), b.offset(keys, to), cache.getHeadSize());
+      copyFloats(b.offset(fromValue, from), b.offset(values, to), cache.getHeadSize());
+    });
+  });
+}
+
+void FunctionLowering::attend(ternary::AttentionOp op, Value keys, Value values) {
+  auto cache = cast<ternary::KVCacheType>(op.getCache().getType());
+  const Place query = places.at(op.getQuery()), out = places.at(op.getResult());
+  int64_t heads = op.getHeads(), size = cache.getHeadSize(), stride = cacheRowFloats(cache);
+  Type i64 = b.getI64Type();
+  Value q = pointer(query), y = pointer(out), position = scalars.lookup(op.getPosition());
+  Value scratch = b.offset(
+      b.load(b.ptr(), frame, offsetof(tern_frame_t, scratch)),
+      b.mul(b.load(i64, frame, offsetof(tern_frame_t, scratch_stride)), thread64));
+  // Items are heads first, then rows: for one row threads take whole heads, which share keys.
+  auto [begin, end] = split(b.mul(query.rows, heads));
+  b.loop(begin, end, 1, [&](Value item) {
+    Value head = arith::DivUIOp::create(b, item, query.rows);
+    Value m = arith::RemUIOp::create(b, item, query.rows);
+    Value cacheHead = arith::DivUIOp::create(b, head, b.i64(heads / cache.getHeads()));
+    Value start = b.mul(b.mul(capacity, 4 * stride), cacheHead), column = b.mul(head, 4 * size);
+    rowKernel(RowKernel::Attention,
+              {b.offset(row(q, query, m), column), b.offset(keys, start), b.offset(values, start),
+               b.add(b.add(position, m), 1), b.i64(stride), b.i64(size), scratch,
+               b.offset(row(y, out, m), column)});
+  });
+  if (heads * size % kRowPadding == 0 || out.base == Base::Output)
+    return;
+  Value firstThread = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, thread64, b.i64(0));
+  Value rows = arith::SelectOp::create(b, firstThread, out.rows, b.i64(0));
+  b.loop(b.i64(0), rows, 1, [&](Value m) {
+    rowKernel(RowKernel::ZeroPadding, {row(y, out, m), b.i64(heads * size)});
+  });
+}
+
+LogicalResult FunctionLowering::lower(ternary::AttentionOp op) {
+  auto cache = cast<ternary::KVCacheType>(op.getCache().getType());
+  if (!cache.getElementType().isF32())
+    return op.emitOpError("expected a cache of f32, got ") << cache.getElementType();
+  const Place query = places.at(op.getQuery());
+  if (failed(placeResults(op, query.rows)))
+    return failure();
+  Access stores = writes(op.getCache(), false), loads = reads(op.getCache(), false);
+  phase({reads(op.getKey(), true), reads(op.getValue(), true), stores});
+  Value keys = pointer(places.at(op.getCache()));
+  int64_t keyBytes = cacheBytesPerPosition(cache) / 2;
+  Value values = b.offset(keys, b.mul(capacity, keyBytes));
+  storeCache(op, keys, values);
+  phase({reads(op.getQuery(), false), loads, writes(op.getResult(), false)});
+  attend(op, keys, values);
+  return success();
+}

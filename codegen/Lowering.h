@@ -1,0 +1,176 @@
+//===- Lowering.h - packed functions to SPMD code, shared parts -*- C++ -*-===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Private to LowerToLLVM.cpp, LowerFunctions.cpp, LowerCalls.cpp and LowerOps.cpp.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TERN_CODEGEN_LOWERING_H
+#define TERN_CODEGEN_LOWERING_H
+
+#include "codegen/Phases.h"
+#include "codegen/Target.h"
+#include "dialect/TernaryDialect.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/StringMap.h"
+
+#include <optional>
+
+namespace tern {
+
+enum class RowKernel;
+
+/// Floats from one position of a cached head to the next.
+int64_t cacheRowFloats(ternary::KVCacheType cache);
+/// Bytes of one cache for each position of its capacity: keys and values.
+int64_t cacheBytesPerPosition(ternary::KVCacheType cache);
+/// Bytes from one row of a tensor to the next in the arena or the weights section (dialect/Packing.h
+/// has the paddings); dense in a caller's buffers.
+int64_t rowStride(mlir::RankedTensorType type, bool dense = false);
+
+/// What a place's offset counts from.
+enum class Base {
+  Arena,   ///< frame->arena
+  Weights, ///< frame->weights
+  Input,   ///< the pointer at frame->inputs + offset
+  Output,  ///< the pointer at frame->outputs + offset
+  Cache    ///< frame->kv; the offset is multiplied by frame->kv_capacity
+};
+
+/// Where a tensor or a cache lies.
+struct Place {
+  Base base = Base::Arena;
+  mlir::Value dynamicOffset; ///< i64 bytes, or null
+  int64_t offset = 0;        ///< bytes, added to it
+  mlir::Value rows;          ///< i64; null for caches
+  int64_t stride = 0;        ///< bytes from row to row
+  bool wholeRows = true;     ///< row i of the place is row i of its root
+  Region region;
+};
+
+/// What lowering one module shares between its functions.
+struct ModuleLowering {
+  mlir::ModuleOp module;
+  const Target &target;
+  /// Base of each argument of a function, null entry for indices; set by its first call.
+  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<std::optional<Base>>> argumentBases{};
+  llvm::StringMap<int64_t> sections{}; ///< of weights, by symbol
+  int64_t nextRoot = 0;
+  int64_t nextGlobal = 0;
+  int64_t maxRows = 0;
+};
+
+/// An integer and pointer vocabulary; everything is i64 or !llvm.ptr.
+class CodeBuilder : public mlir::ImplicitLocOpBuilder {
+public:
+  using ImplicitLocOpBuilder::ImplicitLocOpBuilder;
+  mlir::Type ptr() { return mlir::LLVM::LLVMPointerType::get(getContext()); }
+  mlir::Value i64(int64_t value);
+  mlir::Value add(mlir::Value a, mlir::Value b);
+  mlir::Value add(mlir::Value a, int64_t b);
+  mlir::Value mul(mlir::Value a, mlir::Value b);
+  mlir::Value mul(mlir::Value a, int64_t b);
+  mlir::Value offset(mlir::Value pointer, mlir::Value bytes);
+  mlir::Value offset(mlir::Value pointer, int64_t bytes);
+  mlir::Value load(mlir::Type type, mlir::Value pointer, int64_t bytes = 0);
+  void store(mlir::Value value, mlir::Value pointer, int64_t bytes = 0);
+  /// `body(i)` for i = begin .. end - 1, in steps; the loop is never unrolled with `rolled`.
+  void loop(mlir::Value begin, mlir::Value end, int64_t step,
+            llvm::function_ref<void(mlir::Value)> body, bool rolled = false);
+};
+
+/// Lowers one function. Failures have been reported at their op.
+class FunctionLowering {
+public:
+  FunctionLowering(ModuleLowering &shared, mlir::func::FuncOp source);
+  mlir::LogicalResult run();
+
+private:
+  // LowerFunctions.cpp: prologue, values, phases.
+  mlir::LogicalResult prologue();
+  mlir::LogicalResult entryArguments();
+  mlir::LogicalResult blockArguments();
+  void copyIn(int64_t input, Place place, mlir::RankedTensorType type);
+  mlir::LogicalResult lowerOp(mlir::Operation *op);
+  mlir::LogicalResult lowerView(mlir::Operation *op);
+  mlir::LogicalResult lowerSlice(mlir::tensor::ExtractSliceOp op);
+  mlir::LogicalResult lowerReturn(mlir::func::ReturnOp op);
+  mlir::LogicalResult placeResults(mlir::Operation *op, mlir::Value rows);
+  bool placeReturned(mlir::OpResult result, Place &place);
+  mlir::Value constant(int64_t value);
+  mlir::Value pointer(const Place &place);
+  mlir::Value row(mlir::Value base, const Place &place, mlir::Value index);
+  Access reads(mlir::Value value, bool byRow);
+  Access writes(mlir::Value value, bool byRow);
+  void phase(llvm::ArrayRef<Access> accesses);
+  /// This thread's part of `count` items: ceil(count * t / T) .. ceil(count * (t + 1) / T).
+  std::pair<mlir::Value, mlir::Value> split(mlir::Value count);
+  /// `body(m)` for this thread's rows.
+  void eachRow(mlir::Value rows, llvm::function_ref<void(mlir::Value)> body);
+  void copyFloats(mlir::Value from, mlir::Value to, int64_t count);
+  void rowKernel(RowKernel kernel, mlir::ValueRange operands);
+
+  // LowerCalls.cpp: runs of calls over tables.
+  mlir::LogicalResult lowerCall(mlir::func::CallOp op);
+  void flushCalls();
+  void emitCallBody(mlir::Value rowPointer);
+
+  // LowerOps.cpp: one phase or two for each op.
+  mlir::LogicalResult lowerTernary(mlir::Operation *op);
+  mlir::LogicalResult lower(ternary::QuantizeRowsOp op);
+  mlir::LogicalResult lower(ternary::FusedLinearOp op);
+  mlir::LogicalResult lower(ternary::RmsNormOp op);
+  mlir::LogicalResult lower(ternary::RopeAnglesOp op);
+  mlir::LogicalResult lower(ternary::RopeOp op);
+  mlir::LogicalResult lower(ternary::AttentionOp op);
+  mlir::LogicalResult lower(ternary::GatedActivationOp op);
+  mlir::LogicalResult lower(ternary::EmbeddingOp op);
+  mlir::LogicalResult lower(ternary::HeadOp op);
+  mlir::LogicalResult lower(mlir::arith::AddFOp op);
+  void storeCache(ternary::AttentionOp op, mlir::Value keys, mlir::Value values);
+  void attend(ternary::AttentionOp op, mlir::Value keys, mlir::Value values);
+  void addInPlace(const Place &residual, const Place &out, int64_t columns);
+
+  /// Calls of one callee that differ in their table rows only.
+  struct CallRun {
+    mlir::func::FuncOp callee;
+    llvm::SmallVector<mlir::Value> scalars; ///< indices and row counts, the same in all calls
+    llvm::SmallVector<llvm::SmallVector<int64_t>> table;
+    llvm::SmallVector<mlir::Value> dynamicRow; ///< not empty: one call, offsets not constant
+  };
+
+  ModuleLowering &shared;
+  mlir::func::FuncOp source;
+  bool isEntry;
+  mlir::LLVM::LLVMFuncOp target;
+  CodeBuilder b;
+  mlir::Value frame, thread, tableRow, localBase;
+  mlir::Value thread64, threads, arena, weights, kv, capacity, kernelArgs;
+  llvm::DenseMap<mlir::Value, Place> places;
+  llvm::DenseMap<mlir::Value, mlir::Value> scalars;
+  llvm::DenseMap<int64_t, mlir::Value> constants;
+  llvm::DenseMap<mlir::Value, unsigned> returned; ///< written straight to result i
+  mlir::Operation *firstOp = nullptr;             ///< constants go before it
+  PhaseTracker tracker;
+  std::optional<CallRun> run_;
+};
+
+/// Symbol of the block function made from `function`.
+std::string blockSymbol(mlir::func::FuncOp function);
+/// Parameters of a block function: frame, thread, table row, arena base; then for each argument its
+/// index value or, for a tensor that is no weight, its row count.
+mlir::LLVM::LLVMFunctionType blockFunctionType(mlir::func::FuncOp function,
+                                               llvm::ArrayRef<std::optional<Base>> bases);
+/// The function that `ternary.entry` marks; an error at the module if there is not exactly one.
+mlir::FailureOr<mlir::func::FuncOp> findEntry(mlir::ModuleOp module);
+
+} // namespace tern
+
+#endif // TERN_CODEGEN_LOWERING_H

@@ -1,0 +1,191 @@
+//===- Pipeline.cpp - module to machine code, step by step ----------------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Pipeline.h"
+
+#include "codegen/CodegenPasses.h"
+#include "codegen/EmitObject.h"
+#include "codegen/HalideKernels.h"
+#include "codegen/KernelTable.h"
+#include "codegen/Lowering.h"
+#include "passes/PackWeights.h"
+#include "passes/Passes.h"
+
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+
+using namespace mlir;
+
+namespace tern {
+
+llvm::Error runPasses(ModuleOp module, const CompileOptions &options, StringRef what,
+                      llvm::function_ref<llvm::Error(PassManager &)> build) {
+  std::string errors;
+  ScopedDiagnosticHandler handler(module.getContext(), [&](Diagnostic &diagnostic) {
+    std::string line;
+    llvm::raw_string_ostream out(line);
+    if (!isa<UnknownLoc>(diagnostic.getLocation()))
+      out << diagnostic.getLocation() << ": ";
+    out << diagnostic;
+    if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
+      errors += (errors.empty() ? "" : "; ") + line;
+    else if (diagnostic.getSeverity() == DiagnosticSeverity::Remark && options.remark)
+      options.remark(line);
+    return success();
+  });
+  PassManager passes(module.getContext());
+  if (llvm::Error error = build(passes))
+    return error;
+  if (options.configurePasses)
+    options.configurePasses(passes);
+  if (succeeded(passes.run(module)))
+    return llvm::Error::success();
+  return llvm::createStringError("%s: %s", what.str().c_str(),
+                                 errors.empty() ? "a pass failed" : errors.c_str());
+}
+
+llvm::Error preparePacked(const CompileInput &input, const CompileOptions &options) {
+  if (options.maxRows < 1 || options.maxRows > (1 << 20))
+    return llvm::createStringError("rows of a call: expected 1 to 1048576, got %lld",
+                                   static_cast<long long>(options.maxRows));
+  std::optional<ternary::PackingKind> packing = ternary::symbolizePackingKind(options.packing);
+  if (!packing)
+    return llvm::createStringError("packing '%s' is not known, expected two_bit or base3",
+                                   options.packing.c_str());
+  return runPasses(input.module, options, "preparing the model", [&](PassManager &passes) {
+    PrepareOptions prepare;
+    prepare.maxRows = options.maxRows;
+    prepare.packing = *packing;
+    buildPrepare(passes, prepare);
+    return llvm::Error::success();
+  });
+}
+
+llvm::Expected<OwningOpRef<ModuleOp>> lowerVariant(ModuleOp packed, const CompileOptions &options,
+                                                   const Target &target) {
+  OwningOpRef<ModuleOp> module(packed.clone());
+  llvm::Error error =
+      runPasses(*module, options, "compiling for " + target.name, [&](PassManager &passes) {
+        passes.addPass(createSelectKernels(SelectKernelsOptions{target.name}));
+        passes.addPass(createLowerToLLVM(LowerToLLVMOptions{target.name}));
+        return llvm::Error::success();
+      });
+  if (error)
+    return std::move(error);
+  return module;
+}
+
+/// Kernels that a variant calls, in the table's order.
+static std::vector<KernelEntry> usedKernels(const llvm::Module &module) {
+  std::vector<KernelEntry> used;
+  for (const KernelRow &row : allKernels())
+    if (module.getFunction(row.name))
+      used.push_back({row.name, row.name, static_cast<uint32_t>(row.packing.kind),
+                      static_cast<uint32_t>(row.packing.rows), static_cast<uint32_t>(row.packing.k)});
+  return used;
+}
+
+llvm::Expected<Variant> compileVariant(ModuleOp packed, const CompileOptions &options,
+                                       const Target &target, DescriptorInfo *descriptor) {
+  auto lowered = lowerVariant(packed, options, target);
+  if (!lowered)
+    return lowered.takeError();
+  Variant variant;
+  auto machine = createTargetMachine(target);
+  if (!machine)
+    return machine.takeError();
+  variant.machine = std::move(*machine);
+  variant.context = std::make_unique<llvm::LLVMContext>();
+  registerBuiltinDialectTranslation(*packed.getContext());
+  registerLLVMDialectTranslation(*packed.getContext());
+  variant.module = translateModuleToLLVMIR(**lowered, *variant.context, target.name);
+  if (!variant.module)
+    return llvm::createStringError("compiling for %s: the LLVM dialect cannot be translated",
+                                   target.name.c_str());
+  variant.module->setTargetTriple(variant.machine->getTargetTriple());
+  variant.module->setDataLayout(variant.machine->createDataLayout());
+  if (llvm::Error error = linkRowKernels(*variant.module, target))
+    return llvm::createStringError("compiling for %s: %s", target.name.c_str(),
+                                   llvm::toString(std::move(error)).c_str());
+  std::vector<KernelEntry> kernels = usedKernels(*variant.module);
+  addKernelArray(*variant.module, target.name, kernels);
+  variant.entry = {target.name, target.cpuFeatures, kernels.size()};
+  std::vector<std::string> keep = {forwardSymbol(target.name), kernelsSymbol(target.name)};
+  if (descriptor) {
+    descriptor->variants = {variant.entry};
+    addDescriptor(*variant.module, *descriptor);
+    keep.push_back("tern_query");
+  }
+  optimiseModule(*variant.module, target, *variant.machine, keep);
+  return variant;
+}
+
+static uint64_t number(ModuleOp module, StringRef name) {
+  auto attribute = module->getAttrOfType<IntegerAttr>(name);
+  return attribute ? static_cast<uint64_t>(attribute.getInt()) : 0;
+}
+
+llvm::Expected<DescriptorInfo> describe(const CompileInput &input) {
+  ModuleOp module = input.module;
+  DescriptorInfo info;
+  tern_descriptor_t &n = info.numbers;
+  FailureOr<func::FuncOp> entry = failure();
+  {
+    ScopedDiagnosticHandler quiet(module.getContext(), [](Diagnostic &) { return success(); });
+    entry = findEntry(module);
+  }
+  if (failed(entry))
+    return llvm::createStringError("expected exactly one function with the attribute ternary.entry");
+  for (Type type : entry->getArgumentTypes()) {
+    if (type.isIndex())
+      ++n.index_count;
+    else if (auto cache = dyn_cast<ternary::KVCacheType>(type))
+      n.kv_bytes_per_position += static_cast<uint64_t>(cacheBytesPerPosition(cache));
+    else
+      ++n.input_count;
+  }
+  n.output_count = entry->getNumResults();
+  module.walk([&](ternary::AttentionOp) { n.scratch_bytes_per_position = sizeof(float); });
+  n.max_rows = static_cast<uint32_t>(number(module, "ternary.max_rows"));
+  n.arena_bytes = number(module, "ternary.arena_bytes");
+  n.weights_bytes = number(module, "ternary.weights_bytes");
+  if (auto model = module->getAttrOfType<DictionaryAttr>("ternary.model")) {
+    auto field = [&](StringRef name) {
+      auto value = model.getAs<IntegerAttr>(name);
+      return value ? static_cast<uint32_t>(value.getInt()) : 0u;
+    };
+    n.vocabulary = field("vocabulary");
+    n.hidden = field("hidden");
+    n.layers = field("layers");
+    n.max_positions = field("max_positions");
+  }
+  info.layoutId = layoutId(module, input.tokenizerBlob);
+  return info;
+}
+
+PayloadInfo describePayload(const CompileInput &input, const CompileOptions &options,
+                            const DescriptorInfo &descriptor) {
+  PayloadInfo payload;
+  payload.layoutId = descriptor.layoutId;
+  payload.tokenizer = input.tokenizerBlob;
+  payload.card = input.card;
+  payload.weightsBytes = descriptor.numbers.weights_bytes;
+  payload.writeWeights = [&input, &options](ByteSink sink) {
+    static const WeightFiles noFiles;
+    return writeWeights(input.module, input.files ? *input.files : noFiles, sink,
+                        [&options](uint64_t done, uint64_t total) {
+                          if (options.progress && total)
+                            options.progress("weights",
+                                             static_cast<double>(done) / static_cast<double>(total));
+                        });
+  };
+  return payload;
+}
+
+} // namespace tern
