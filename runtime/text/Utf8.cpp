@@ -133,7 +133,7 @@ std::string normalize(std::string_view text, Normalization form) {
   if (std::all_of(text.begin(), text.end(), [](char c) { return static_cast<uint8_t>(c) < 0x80; }))
     return std::string(text);
   // utf8proc sorts a run of marks by insertion, in quadratic time.
-  constexpr size_t kMaxMarks = 1024;
+  constexpr size_t kMaxMarks = 256;
   std::string out;
   out.reserve(text.size());
   size_t begin = 0, marks = 0;

@@ -39,7 +39,7 @@ bool isPunctuation(char32_t code);
 bool isWordCharacter(char32_t code);
 
 enum class Normalization : uint8_t { Nfc, Nfd, Nfkc, Nfkd };
-/// `text` is UTF-8. A run of marks longer than 1024 is normalized in parts, which bounds the time.
+/// `text` is UTF-8. A run of marks longer than 256 is normalized in parts, which bounds the time.
 std::string normalize(std::string_view text, Normalization form);
 
 /// Byte-level BPE writes each byte as one printable character.
