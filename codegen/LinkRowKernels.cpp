@@ -15,6 +15,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Analysis/TargetTransformInfo.h"
+#include "llvm/Analysis/ValueTracking.h"
 #include "llvm/Bitcode/BitcodeReader.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InstIterator.h"
@@ -54,14 +55,32 @@ Expected<std::unique_ptr<llvm::Module>> parseLevel(LLVMContext &context, const T
   return parseBitcodeFile(MemoryBufferRef(bytes, "tern_rows"), context);
 }
 
+/// Halide takes an output that a later stage reads for an aligned allocation of its own. Only
+/// stack storage is known to be aligned.
+void lowerAlignment(Instruction &instruction) {
+  const Value *pointer = getLoadStorePointerOperand(&instruction);
+  if (!pointer || isa<AllocaInst>(getUnderlyingObject(pointer, /*MaxLookup=*/0)))
+    return;
+  Type *element = getLoadStoreType(&instruction)->getScalarType();
+  if (!element->isIntegerTy() && !element->isFloatTy())
+    return;
+  Align natural(element->getScalarSizeInBits() / 8);
+  if (auto *load = dyn_cast<LoadInst>(&instruction))
+    load->setAlignment(std::min(load->getAlign(), natural));
+  else if (auto *store = dyn_cast<StoreInst>(&instruction))
+    store->setAlignment(std::min(store->getAlign(), natural));
+}
+
 /// Halide's metadata speaks of its own code generator, and its alias classes hold for one kernel
 /// only: two kernels inlined into one function may well share a buffer.
-void dropMetadata(llvm::Module &rows) {
+void dropAssumptions(llvm::Module &rows) {
   while (!rows.named_metadata_empty())
     rows.eraseNamedMetadata(&*rows.named_metadata_begin());
   for (Function &function : rows)
-    for (Instruction &instruction : instructions(function))
+    for (Instruction &instruction : instructions(function)) {
       instruction.setMetadata(LLVMContext::MD_tbaa, nullptr);
+      lowerAlignment(instruction);
+    }
 }
 
 /// Compiled models have no libc: memset and memcpy of a size only known at run time become loops.
@@ -187,7 +206,7 @@ Error linkRowKernels(llvm::Module &module, const Target &target) {
     return rows.takeError();
   (*rows)->setDataLayout(module.getDataLayout());
   (*rows)->setTargetTriple(module.getTargetTriple());
-  dropMetadata(**rows);
+  dropAssumptions(**rows);
   for (Function *function : wanted) {
     Wrapper(*function, **rows).build();
     setAttributes(*function, target);

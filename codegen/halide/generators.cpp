@@ -98,6 +98,7 @@ template <typename Term> Func tailTerms(const char *name, Expr n, Term term) {
   tail(lane) = 0.0f;
   tail(r) = term(n / kLanes * kLanes + r);
   tail.bound(lane, 0, kLanes).vectorize(lane, kVector).unroll(lane);
+  tail.update().unscheduled();
   tail.store_in(MemoryType::Stack);
   return tail;
 }
@@ -146,7 +147,8 @@ template <typename Term> Func largest(Expr floor, Expr count, Term term) {
   all() = larger(lanes(l), all());
   all() = larger(term(count / kVector * kVector + rest), all());
   all.compute_root().store_in(MemoryType::Stack);
-  all.update().unroll(l);
+  all.update(0).unroll(l);
+  all.update(1).unscheduled();
   return all;
 }
 
@@ -283,6 +285,7 @@ void Kernels::addScores() {
   for (Func &stage : stages)
     stage.bound(lane, 0, kLanes).vectorize(lane, kVector).unroll(lane);
   partial.update().reorder(lane, r, t).vectorize(lane, kVector).unroll(lane);
+  tail.update().unscheduled();
   Func sum = both;
   for (int width = kLanes / 2; width > 0; width /= 2) {
     Func next("lanes_" + std::to_string(width));
@@ -314,6 +317,7 @@ void Kernels::addSoftmax() {
   weights.output_buffer().dim(0).set_bounds(0, length);
   weights.compute_root();
   weights.update(0).allow_race_conditions().vectorize(body.x);
+  weights.update(1).unscheduled();
   auto term = [&](Expr i) { return weights(i); };
   Func partial = partialSums("sums", length / kLanes, term);
   Func tail = tailTerms("tail", length, term);
@@ -360,6 +364,8 @@ void Kernels::addMix() {
     int stage = static_cast<int>(sums.size());
     if (width > 1)
       out.update(stage).allow_race_conditions().vectorize(r.x, vector);
+    else
+      out.update(stage).unscheduled();
     sum.compute_at(out, r.y);
     sums.push_back(sum);
   }
