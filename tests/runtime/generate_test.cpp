@@ -135,12 +135,12 @@ std::vector<int32_t> idsOf(const std::string &prompt) {
   return ids;
 }
 
-/// A prompt of three letters whose continuation satisfies `wanted`.
+/// A prompt of four letters whose continuation satisfies `wanted`.
 template <typename Wanted> std::string findPrompt(Wanted wanted) {
   for (char a = 'A'; a <= 'z'; ++a)
     for (char b = 'A'; b <= 'z'; ++b)
       for (char c = 'A'; c <= 'z'; ++c) {
-        std::string prompt = {a, b, c};
+        std::string prompt = {'P', a, b, c};
         if (wanted(continuation(idsOf(prompt), 8)))
           return prompt;
       }
@@ -161,7 +161,7 @@ TEST_F(Generate, StreamsTheContinuation) {
   if (output.ids.back() == -1)
     output.ids.pop_back();
   EXPECT_EQ(output.ids, expected);
-  EXPECT_EQ(tern_session_position(session), 4u + 8u);
+  EXPECT_EQ(tern_session_position(session), 5u + 8u);
 }
 
 TEST_F(Generate, GoesOnFromWhereItStopped) {
@@ -187,7 +187,7 @@ TEST_F(Generate, StopsAtAnEndTokenUnlessToldOtherwise) {
   ASSERT_EQ(generate(prompt.c_str()), TERN_STATUS_OK);
   std::erase(output.ids, -1);
   EXPECT_EQ(output.ids, continuation(idsOf(prompt), 2));
-  EXPECT_EQ(tern_session_position(session), 4u + 2u);
+  EXPECT_EQ(tern_session_position(session), 5u + 2u);
   output = {};
   options.ignore_eos = 1;
   ASSERT_EQ(tern_session_trim(session, 0), TERN_STATUS_OK);
@@ -235,7 +235,7 @@ TEST_F(Generate, StopTextsEndTheOutputAndAreNotPartOfIt) {
   ASSERT_EQ(generate(prompt.c_str()), TERN_STATUS_OK);
   EXPECT_EQ(output.text, std::string(1, char(ids[0])));
   EXPECT_EQ(output.ids.size(), 3u);
-  EXPECT_EQ(tern_session_position(session), 4u + 3u);
+  EXPECT_EQ(tern_session_position(session), 5u + 3u);
 }
 
 TEST_F(Generate, TheCallbackCanStop) {
@@ -244,7 +244,7 @@ TEST_F(Generate, TheCallbackCanStop) {
   EXPECT_EQ(generate(prompt.c_str()), TERN_STATUS_CANCELLED);
   EXPECT_STREQ(tern_error_message(), "stopped by the callback");
   EXPECT_EQ(output.ids.size(), 2u);
-  EXPECT_EQ(tern_session_position(session), 4u + 2u);
+  EXPECT_EQ(tern_session_position(session), 5u + 2u);
 }
 
 TEST_F(Generate, EndsWhenTheCacheIsFull) {
