@@ -29,9 +29,12 @@ bool isRounded(WeightOp master) {
            (element.isF16() && encoding == Encoding::F16));
 }
 
+/// The weights made so far, by master and derivation. Looked up only.
+using DerivedWeights = llvm::DenseMap<std::pair<Operation *, uint32_t>, StringAttr>;
+
 struct QuantizeLoaded : OpRewritePattern<QuantizeWeightOp> {
-  QuantizeLoaded(MLIRContext *context, SymbolTable &symbols)
-      : OpRewritePattern(context), symbols(symbols) {}
+  QuantizeLoaded(MLIRContext *context, SymbolTable &symbols, DerivedWeights &derived)
+      : OpRewritePattern(context), symbols(symbols), derived(derived) {}
 
   LogicalResult matchAndRewrite(QuantizeWeightOp op, PatternRewriter &rewriter) const override {
     auto load = op.getWeight().getDefiningOp<LoadOp>();
@@ -65,25 +68,25 @@ struct QuantizeLoaded : OpRewritePattern<QuantizeWeightOp> {
   }
 
 private:
-  /// The weight `name` of `type` over the master's bytes: the existing one if it says the same.
+  /// The name of the weight of `type` over the master's bytes: `name`, unless that is taken.
   StringAttr derive(PatternRewriter &rewriter, WeightOp master, StringRef name,
                     RankedTensorType type, Derivation derivation) const {
+    StringAttr &made = derived[{master, static_cast<uint32_t>(derivation)}];
+    if (made)
+      return made;
     auto source = cast<SourceAttr>(master.getSources()[0]);
     ArrayAttr sources = rewriter.getArrayAttr(
         SourceAttr::get(rewriter.getContext(), source.getFile(), source.getOffset(),
                         source.getBytes(), source.getShape(), source.getEncoding(), derivation));
-    if (auto existing = symbols.lookup<WeightOp>(name); existing && existing.getType() == type &&
-                                                        existing.getSources() == sources &&
-                                                        !existing.getSegmentRows())
-      return existing.getSymNameAttr();
     OpBuilder::InsertionGuard guard(rewriter);
     rewriter.setInsertionPoint(master);
     auto weight = WeightOp::create(rewriter, master.getLoc(), name, type, sources,
                                    DenseI64ArrayAttr(), DenseI64ArrayAttr());
-    return symbols.insert(weight, Block::iterator(master));
+    return made = symbols.insert(weight, Block::iterator(master));
   }
 
   SymbolTable &symbols;
+  DerivedWeights &derived;
 };
 
 struct QuantizeWeights : tern::impl::QuantizeWeightsBase<QuantizeWeights> {
@@ -96,8 +99,9 @@ struct QuantizeWeights : tern::impl::QuantizeWeightsBase<QuantizeWeights> {
         masters.insert(load.getWeightAttr().getAttr());
     });
 
+    DerivedWeights derived;
     RewritePatternSet patterns(&getContext());
-    patterns.add<QuantizeLoaded>(&getContext(), symbols);
+    patterns.add<QuantizeLoaded>(&getContext(), symbols, derived);
     if (failed(applyPatternsGreedily(module, std::move(patterns))))
       return signalPassFailure();
 

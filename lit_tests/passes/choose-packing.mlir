@@ -1,0 +1,60 @@
+// RUN: tern-opt %s --ternary-choose-packing --split-input-file | FileCheck %s --check-prefixes=CHECK,TWO
+// RUN: tern-opt %s --ternary-choose-packing='packing=base3 rows=8' --split-input-file | FileCheck %s --check-prefixes=CHECK,THREE
+
+// Through an argument; one scale for all rows becomes a column of them. A k-group of 32 is not
+// whole tiles of 20.
+// TWO: ternary.weight @w : tensor<64x64x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>
+// TWO: ternary.weight @s : tensor<64x1xf32, #ternary.scales<rows = 16>>
+// TWO: ternary.weight @g : tensor<64x64x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>
+// TWO: ternary.weight @gs : tensor<64x2xf32, #ternary.scales<rows = 16>>
+// TWO-LABEL: @block(
+// TWO-SAME: tensor<64x64x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>, %{{.+}}: tensor<64x1xf32, #ternary.scales<rows = 16>>)
+// THREE: ternary.weight @w : tensor<64x64x!ternary.trit, #ternary.packing<base3, rows = 8, k = 20>>
+// THREE: ternary.weight @s : tensor<64x1xf32, #ternary.scales<rows = 8>>
+// THREE: ternary.weight @g : tensor<64x64x!ternary.trit, #ternary.packing<two_bit, rows = 8, k = 16>>
+// THREE: ternary.weight @gs : tensor<64x2xf32, #ternary.scales<rows = 8>>
+// CHECK-LABEL: @main
+// CHECK: %[[W:.+]] = ternary.load @w : tensor<64x64x!ternary.trit, #
+// CHECK: %[[S:.+]] = ternary.load @s : tensor<64x1xf32, #
+// CHECK: call @block(%{{.+}}, %[[W]], %[[S]]) : (tensor<?x64xf32>, tensor<64x64x!ternary.trit, #{{.+}}>, tensor<64x1xf32, #
+ternary.weight @w : tensor<64x64x!ternary.trit> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [64, 64], encoding = random>]
+ternary.weight @s : tensor<1xf32> from [#ternary.source<file = 0, offset = 2, bytes = 0, shape = [1], encoding = random>]
+ternary.weight @g : tensor<64x64x!ternary.trit> from [#ternary.source<file = 0, offset = 3, bytes = 0, shape = [64, 64], encoding = random>]
+ternary.weight @gs : tensor<64x2xf32> from [#ternary.source<file = 0, offset = 4, bytes = 0, shape = [64, 2], encoding = random>]
+func.func private @block(%x: tensor<?x64xf32>, %w: tensor<64x64x!ternary.trit>, %s: tensor<1xf32>) -> tensor<?x64xf32> {
+  %a, %r, %m = ternary.quantize_rows %x group 64 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>
+  %y = ternary.fused_linear %a, %r, %m, %w, %s : tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>, tensor<64x64x!ternary.trit>, tensor<1xf32> -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}
+func.func @main(%x: tensor<?x64xf32>) -> (tensor<?x64xf32>, tensor<?x64xf32>) {
+  %w = ternary.load @w : tensor<64x64x!ternary.trit>
+  %s = ternary.load @s : tensor<1xf32>
+  %y = call @block(%x, %w, %s) : (tensor<?x64xf32>, tensor<64x64x!ternary.trit>, tensor<1xf32>) -> tensor<?x64xf32>
+  %g = ternary.load @g : tensor<64x64x!ternary.trit>
+  %gs = ternary.load @gs : tensor<64x2xf32>
+  %a, %r, %m = ternary.quantize_rows %y group 32 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x2xi32>
+  %z = ternary.fused_linear %a, %r, %m, %g, %gs : tensor<?x64xi8>, tensor<?xf32>, tensor<?x2xi32>, tensor<64x64x!ternary.trit>, tensor<64x2xf32> -> tensor<?x64xf32>
+  return %y, %z : tensor<?x64xf32>, tensor<?x64xf32>
+}
+
+// -----
+
+// One scale for weights of 32 and of 48 rows, and for a norm: three weights of it.
+// CHECK-DAG: ternary.weight @s : tensor<32x1xf32, #
+// CHECK-DAG: ternary.weight @s_{{[0-9]+}} : tensor<48x1xf32, #
+// CHECK-DAG: ternary.weight @s_{{[0-9]+}} : tensor<1xf32> from
+// CHECK-LABEL: @shared
+// CHECK: ternary.rms_norm {{.+}} : tensor<?x1xf32>, tensor<1xf32>
+ternary.weight @a : tensor<32x1x!ternary.trit> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [32, 1], encoding = random>]
+ternary.weight @b : tensor<48x1x!ternary.trit> from [#ternary.source<file = 0, offset = 2, bytes = 0, shape = [48, 1], encoding = random>]
+ternary.weight @s : tensor<1xf32> from [#ternary.source<file = 0, offset = 3, bytes = 0, shape = [1], encoding = random>]
+func.func @shared(%x: tensor<?x1xf32>) -> (tensor<?x32xf32>, tensor<?x48xf32>) {
+  %a = ternary.load @a : tensor<32x1x!ternary.trit>
+  %b = ternary.load @b : tensor<48x1x!ternary.trit>
+  %s = ternary.load @s : tensor<1xf32>
+  %n = ternary.rms_norm %x, %s epsilon 1.0e-05 : tensor<?x1xf32>, tensor<1xf32>
+  %q, %r, %m = ternary.quantize_rows %n group 1 : tensor<?x1xf32> -> tensor<?x1xi8>, tensor<?xf32>, tensor<?x1xi32>
+  %y = ternary.fused_linear %q, %r, %m, %a, %s : tensor<?x1xi8>, tensor<?xf32>, tensor<?x1xi32>, tensor<32x1x!ternary.trit>, tensor<1xf32> -> tensor<?x32xf32>
+  %z = ternary.fused_linear %q, %r, %m, %b, %s : tensor<?x1xi8>, tensor<?xf32>, tensor<?x1xi32>, tensor<48x1x!ternary.trit>, tensor<1xf32> -> tensor<?x48xf32>
+  return %y, %z : tensor<?x32xf32>, tensor<?x48xf32>
+}
