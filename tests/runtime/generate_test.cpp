@@ -135,12 +135,14 @@ std::vector<int32_t> idsOf(const std::string &prompt) {
   return ids;
 }
 
-/// A prompt of four letters whose continuation satisfies `wanted`.
+/// A short prompt whose continuation satisfies `wanted`.
 template <typename Wanted> std::string findPrompt(Wanted wanted) {
-  for (char a = 'A'; a <= 'z'; ++a)
-    for (char b = 'A'; b <= 'z'; ++b)
-      for (char c = 'A'; c <= 'z'; ++c) {
-        std::string prompt = {'P', a, b, c};
+  for (size_t length = 2; length < 8; ++length)
+    for (char a = 'A'; a <= 'z'; ++a)
+      for (char b = 'A'; b <= 'z'; ++b) {
+        std::string prompt(length, 'P');
+        prompt[0] = a;
+        prompt[1] = b;
         if (wanted(continuation(idsOf(prompt), 8)))
           return prompt;
       }
@@ -161,7 +163,7 @@ TEST_F(Generate, StreamsTheContinuation) {
   if (output.ids.back() == -1)
     output.ids.pop_back();
   EXPECT_EQ(output.ids, expected);
-  EXPECT_EQ(tern_session_position(session), 5u + 8u);
+  EXPECT_EQ(tern_session_position(session), prompt.size() + 1 + 8u);
 }
 
 TEST_F(Generate, GoesOnFromWhereItStopped) {
@@ -187,7 +189,7 @@ TEST_F(Generate, StopsAtAnEndTokenUnlessToldOtherwise) {
   ASSERT_EQ(generate(prompt.c_str()), TERN_STATUS_OK);
   std::erase(output.ids, -1);
   EXPECT_EQ(output.ids, continuation(idsOf(prompt), 2));
-  EXPECT_EQ(tern_session_position(session), 5u + 2u);
+  EXPECT_EQ(tern_session_position(session), prompt.size() + 1 + 2u);
   output = {};
   options.ignore_eos = 1;
   ASSERT_EQ(tern_session_trim(session, 0), TERN_STATUS_OK);
@@ -235,7 +237,7 @@ TEST_F(Generate, StopTextsEndTheOutputAndAreNotPartOfIt) {
   ASSERT_EQ(generate(prompt.c_str()), TERN_STATUS_OK);
   EXPECT_EQ(output.text, std::string(1, char(ids[0])));
   EXPECT_EQ(output.ids.size(), 3u);
-  EXPECT_EQ(tern_session_position(session), 5u + 3u);
+  EXPECT_EQ(tern_session_position(session), prompt.size() + 1 + 3u);
 }
 
 TEST_F(Generate, TheCallbackCanStop) {
@@ -244,7 +246,7 @@ TEST_F(Generate, TheCallbackCanStop) {
   EXPECT_EQ(generate(prompt.c_str()), TERN_STATUS_CANCELLED);
   EXPECT_STREQ(tern_error_message(), "stopped by the callback");
   EXPECT_EQ(output.ids.size(), 2u);
-  EXPECT_EQ(tern_session_position(session), 5u + 2u);
+  EXPECT_EQ(tern_session_position(session), prompt.size() + 1 + 2u);
 }
 
 TEST_F(Generate, EndsWhenTheCacheIsFull) {
