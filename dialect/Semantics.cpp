@@ -223,15 +223,6 @@ float semantics::absmeanScale(double magnitudeSum, int64_t count) {
   return mean > 1e-5f ? mean : 1e-5f;
 }
 
-int8_t semantics::absmeanTrit(float weight, float inverseScale) {
-  float t = std::rint(weight * inverseScale);
-  return static_cast<int8_t>((t >= 1.0f) - (t <= -1.0f));
-}
-
-float semantics::fromBF16(uint16_t bits) {
-  return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
-}
-
 float semantics::fromF16(uint16_t bits) {
   uint32_t sign = static_cast<uint32_t>(bits & 0x8000) << 16;
   uint32_t exponent = (bits >> 10) & 0x1f, fraction = bits & 0x3ff;
@@ -241,13 +232,6 @@ float semantics::fromF16(uint16_t bits) {
   }
   uint32_t wide = exponent == 0x1f ? 0xff : exponent + (127 - 15);
   return std::bit_cast<float>(sign | wide << 23 | fraction << 13);
-}
-
-uint16_t semantics::toBF16(float value) {
-  uint32_t bits = std::bit_cast<uint32_t>(value);
-  if (std::isnan(value))
-    return static_cast<uint16_t>(bits >> 16 | 0x40);
-  return static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
 
 uint16_t semantics::toF16(float value) {

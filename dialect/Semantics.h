@@ -8,6 +8,7 @@
 #ifndef TERN_DIALECT_SEMANTICS_H
 #define TERN_DIALECT_SEMANTICS_H
 
+#include <bit>
 #include <cstdint>
 
 /// The scalar meaning of every op, bit for bit: the dialect's description states the rules, this
@@ -61,13 +62,24 @@ float silu(float gate, float up);
 /// ternary.quantize_weight: m from the binary64 sum of |w| in order, and a trit from w and 1.0f /
 /// m.
 float absmeanScale(double magnitudeSum, int64_t count);
-int8_t absmeanTrit(float weight, float inverseScale);
+/// Half and less rounds to the even 0; beyond it the clamp leaves only the sign.
+inline int8_t absmeanTrit(float weight, float inverseScale) {
+  float t = weight * inverseScale;
+  return static_cast<int8_t>((t > 0.5f) - (t < -0.5f));
+}
 
+// Conversions to 16 bits round to nearest, ties to even.
 float fromF16(uint16_t bits);
-float fromBF16(uint16_t bits);
-/// Rounded to nearest, ties to even.
 uint16_t toF16(float value);
-uint16_t toBF16(float value);
+inline float fromBF16(uint16_t bits) {
+  return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+}
+inline uint16_t toBF16(float value) {
+  auto bits = std::bit_cast<uint32_t>(value);
+  if (value != value)
+    return static_cast<uint16_t>(bits >> 16 | 0x40);
+  return static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+}
 
 } // namespace tern::semantics
 

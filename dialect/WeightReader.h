@@ -87,6 +87,7 @@ private:
   llvm::Error decodeHFPacked(const Segment &segment, int64_t row, int8_t *out) const;
   llvm::Error decodeTrits(const Segment &segment, int64_t row, int64_t rows, int8_t *out) const;
   llvm::Error decodeScales(const Segment &segment, int64_t row, int64_t rows, float *out) const;
+  llvm::Error roundRows(const Segment &segment, int64_t row, int64_t rows, float *values) const;
   llvm::Error error(const Segment &segment, int64_t element, const llvm::Twine &what) const;
 
   /// A vector is handled as a matrix of one column; its rows are elements.
