@@ -10,6 +10,7 @@
 
 #include "runtime/text/Utf8.h"
 
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,8 +38,8 @@ inline std::string inAlphabet(const std::string &bytes) {
   return out;
 }
 
-/// A byte-level tokenizer: token `b` is byte b, token 256 + i is merge i; then the special "<s>"
-/// and "</s>".
+/// A byte-level tokenizer: token `b` is byte b, tokens from 256 on are what merges make; then the
+/// special "<s>" and "</s>".
 inline std::string byteLevelJson(const std::vector<std::pair<std::string, std::string>> &merges,
                                  const std::string &preTokenizers, bool ignoreMerges = false) {
   std::string vocabulary, list;
@@ -46,8 +47,10 @@ inline std::string byteLevelJson(const std::vector<std::pair<std::string, std::s
     vocabulary += (b ? "," : "") + quoted(inAlphabet(std::string(1, static_cast<char>(b)))) + ":" +
                   std::to_string(b);
   size_t id = 256;
+  std::set<std::string> tokens;
   for (const auto &[left, right] : merges) {
-    vocabulary += "," + quoted(inAlphabet(left + right)) + ":" + std::to_string(id++);
+    if (tokens.insert(left + right).second)
+      vocabulary += "," + quoted(inAlphabet(left + right)) + ":" + std::to_string(id++);
     list += (list.empty() ? "[" : ",[") + quoted(inAlphabet(left)) + "," +
             quoted(inAlphabet(right)) + "]";
   }
