@@ -167,6 +167,29 @@ func.func @f() -> (tensor<19x45x!ternary.trit>, tensor<19x45x!ternary.trit>,
   }
 }
 
+TEST(Interpreter, RefusesBytesThatAreNoPackedTrits) {
+  const char *const type =
+      "tensor<3x16x!ternary.trit, #ternary.packing<two_bit, rows = 2, k = 16>>";
+  Program program(llvm::formatv(R"(
+func.func @f(%p: {0}) -> tensor<3x16x!ternary.trit> {{
+  %u = ternary.unpack %p : {0} -> tensor<3x16x!ternary.trit>
+  return %u : tensor<3x16x!ternary.trit>
+})",
+                                type)
+                      .str());
+  auto packed = program.tensor(type, {3, 16});
+  auto run = [&] { return failure(program, "f", {std::shared_ptr<const TensorValue>(packed)}); };
+  EXPECT_NE(run().find("shape [3, 16] with 0 elements"), std::string::npos) << run();
+  packed->i8.assign(16, 0x55);
+  EXPECT_EQ(run(), "no error");
+  packed->i8[9] = 0x5f; // row 2: code 3
+  EXPECT_EQ(run(), "@f: ternary.unpack: rows from 2 on are no packed trits");
+  packed->i8[9] = 0x55, packed->i8[12] = 0; // row 3 is not there
+  EXPECT_EQ(run(), "@f: ternary.unpack: rows from 2 on are no packed trits");
+  packed->type = mlir::cast<mlir::RankedTensorType>(program.type("tensor<3x16x!ternary.trit>"));
+  EXPECT_NE(run().find("got tensor<3x16x!ternary.trit>"), std::string::npos) << run();
+}
+
 TEST(Interpreter, NormInsideQuantizeRowsEqualsNormBefore) {
   Program program(weightText("g", "64xf32", "64") + R"(
 func.func @apart(%x: tensor<?x64xf32>) -> (tensor<?x64xi8>, tensor<?xf32>, tensor<?x2xi32>) {
