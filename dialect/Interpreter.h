@@ -20,7 +20,7 @@
 namespace tern {
 
 /// A tensor at run time: dense and row-major, or packed trits (`type` then carries the packing and
-/// `i8` holds the packed bytes). Weight tables of f16 and bf16 are held as f32.
+/// `i8` holds the packed bytes). Scales lie row-major; f16 and bf16 tables are held as f32.
 struct TensorValue {
   mlir::RankedTensorType type; ///< element type and encoding; dynamic sizes allowed
   std::vector<int64_t> shape;  ///< the actual sizes
