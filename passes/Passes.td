@@ -152,7 +152,7 @@ def PackWeights : Ternary_Pass<"pack-weights"> {
   let summary = "gives every weight its place in the packed weight section";
   let description = [{
     Drops weights that nothing loads and sets `section` (offset, bytes) of the others: 64-byte
-    aligned, in module order. The module gets `ternary.weights_bytes`. The bytes themselves are made by
+    aligned, in module order; trits without a packing get none. The module gets `ternary.weights_bytes`. The bytes themselves are made by
     `writeWeights` (PackWeights.h), one row block at a time; never in the IR.
 
     * `#ternary.packing`: as `dialect/Packing.h`;

@@ -57,10 +57,18 @@ LogicalResult checkOp(Operation *op) {
                               "rows only, so import the model with int8 activations");
   if (const char *pass = passThatReplaces(op))
     return op->emitOpError("expected ") << pass << " to have replaced this op";
-  if (auto weight = dyn_cast<WeightOp>(op); weight && !weight.getSection())
-    return op->emitOpError("expected ternary-pack-weights to have given the weight a section");
   if (auto product = dyn_cast<FusedLinearOp>(op); product && failed(checkProduct(product)))
     return failure();
+  return success();
+}
+
+LogicalResult checkWeight(WeightOp weight) {
+  auto type = cast<RankedTensorType>(weight.getType());
+  if (isa<TritType>(type.getElementType()) && !type.getEncoding())
+    return weight.emitOpError("expected ternary-choose-packing to have packed the trits, got ")
+           << type;
+  if (!weight.getSection())
+    return weight.emitOpError("expected ternary-pack-weights to have given the weight a section");
   return success();
 }
 
@@ -84,25 +92,27 @@ LogicalResult checkArena(Operation *op) {
 
 struct VerifyPacked : tern::impl::VerifyPackedBase<VerifyPacked> {
   void runOnOperation() override {
+    ModuleOp module = getOperation();
     bool valid = true;
-    // Every fault is told, not only the first.
-    getOperation().walk([&](Operation *op) {
-      if (failed(checkOp(op)) || (isInFunction(op) && failed(checkArena(op))))
-        valid = false;
-    });
+    // Every fault is told, not only the first; but weights only when their users are in order,
+    // since an op that was not replaced leaves its weights behind.
+    for (auto function : module.getOps<func::FuncOp>())
+      function.walk([&](Operation *op) {
+        if (failed(checkOp(op)) || (op->getParentOp() == function && failed(checkArena(op))))
+          valid = false;
+      });
+    if (valid)
+      for (auto weight : module.getOps<WeightOp>())
+        if (failed(checkWeight(weight)))
+          valid = false;
     for (const char *name : {"ternary.weights_bytes", "ternary.arena_bytes", "ternary.max_rows"})
-      if (!getOperation()->hasAttr(name)) {
-        getOperation().emitError("expected the module attribute ") << name;
+      if (!module->hasAttr(name)) {
+        module.emitError("expected the module attribute ") << name;
         valid = false;
       }
     if (!valid)
       signalPassFailure();
     markAllAnalysesPreserved();
-  }
-
-private:
-  static bool isInFunction(Operation *op) {
-    return isa_and_nonnull<func::FuncOp>(op->getParentOp());
   }
 };
 

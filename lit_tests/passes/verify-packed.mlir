@@ -17,8 +17,6 @@ module attributes {ternary.weights_bytes = 0 : i64, ternary.arena_bytes = 0 : i6
 // -----
 
 module attributes {ternary.weights_bytes = 0 : i64, ternary.arena_bytes = 0 : i64, ternary.max_rows = 1 : i64} {
-  // expected-error @below {{'ternary.weight' op expected ternary-pack-weights to have given the weight a section}}
-  ternary.weight @w : tensor<4xf32> from [#ternary.source<file = 0, offset = 5, bytes = 0, shape = [4], encoding = random>]
   func.func @products(%a: tensor<?x4xi8>, %r: tensor<?xf32>, %u: tensor<?x1xi32>, %w: tensor<4x4x!ternary.trit>, %s: tensor<1xf32>) {
     // expected-error @below {{'ternary.matmul' op expected ternary-fuse-epilogue to have replaced this op}}
     %0 = ternary.matmul %a, %w {ternary.arena = array<i64: 0>} : tensor<?x4xi8>, tensor<4x4x!ternary.trit> -> tensor<?x4x1xi32>
@@ -32,6 +30,15 @@ module attributes {ternary.weights_bytes = 0 : i64, ternary.arena_bytes = 0 : i6
     %4 = ternary.unpack %3 {ternary.arena = array<i64: 0>} : tensor<4x4x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>> -> tensor<4x4x!ternary.trit>
     return
   }
+}
+
+// -----
+
+module attributes {ternary.weights_bytes = 0 : i64, ternary.arena_bytes = 0 : i64, ternary.max_rows = 1 : i64} {
+  // expected-error @below {{'ternary.weight' op expected ternary-pack-weights to have given the weight a section}}
+  ternary.weight @w : tensor<4xf32> from [#ternary.source<file = 0, offset = 5, bytes = 0, shape = [4], encoding = random>]
+  // expected-error @below {{'ternary.weight' op expected ternary-choose-packing to have packed the trits, got 'tensor<4x4x!ternary.trit>'}}
+  ternary.weight @t : tensor<4x4x!ternary.trit> from [#ternary.source<file = 0, offset = 5, bytes = 0, shape = [4, 4], encoding = random>]
 }
 
 // -----
