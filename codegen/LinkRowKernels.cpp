@@ -154,7 +154,8 @@ private:
   Value *buffer(Value *host) {
     // Minima, extents and strides: the kernels take those they need as scalars.
     auto *dimensions = ArrayType::get(builder.getInt32Ty(), 3 * 4);
-    AllocaInst *storage = builder.CreateAlloca(bufferType), *dims = builder.CreateAlloca(dimensions);
+    IRBuilder<> entry(&function.getEntryBlock(), function.getEntryBlock().begin());
+    AllocaInst *storage = entry.CreateAlloca(bufferType), *dims = entry.CreateAlloca(dimensions);
     builder.CreateStore(ConstantAggregateZero::get(dimensions), dims);
     Value *value = ConstantAggregateZero::get(bufferType);
     value = builder.CreateInsertValue(value, host, 2);
@@ -170,9 +171,31 @@ private:
         std::tie(pointers[0], pointers[1], pointers[2], pointers[3], pointers[4]);
     Value *length = scalars[0];
     Value *inverse = builder.CreateAlloca(builder.getFloatTy());
-    call("attention_scores", {query, keys, scratch}, scalars);
+    scores({query, keys, scratch});
     call("attention_softmax", {scratch, scratch, inverse}, length);
     call("attention_mix", {scratch, inverse, values, out}, scalars);
+  }
+
+  /// Of the three variants the one for this head size, which is mostly known when compiling.
+  void scores(ArrayRef<Value *> buffers) {
+    Value *size = scalars[2];
+    BasicBlock *whole = BasicBlock::Create(context, "", &function);
+    BasicBlock *uneven = BasicBlock::Create(context, "", &function);
+    BasicBlock *shifted = BasicBlock::Create(context, "", &function);
+    BasicBlock *shorter = BasicBlock::Create(context, "", &function);
+    BasicBlock *done = BasicBlock::Create(context, "", &function);
+    Value *rest = builder.CreateAnd(size, 31);
+    builder.CreateCondBr(builder.CreateIsNull(rest), whole, uneven);
+    builder.SetInsertPoint(uneven);
+    builder.CreateCondBr(builder.CreateICmpUGE(size, builder.getInt64(32)), shifted, shorter);
+    for (auto [block, name] : {std::pair(whole, "attention_scores"),
+                               std::pair(shifted, "attention_scores_shifted"),
+                               std::pair(shorter, "attention_scores_short")}) {
+      builder.SetInsertPoint(block);
+      call(name, buffers, scalars);
+      builder.CreateBr(done);
+    }
+    builder.SetInsertPoint(done);
   }
 
   Function &function;
@@ -182,6 +205,16 @@ private:
   StructType *bufferType;
   SmallVector<Value *> pointers, scalars;
 };
+
+/// The one function Halide's code calls: a half float's value, by the level's own instruction.
+void defineFromF16(llvm::Module &rows) {
+  Function *function = rows.getFunction("tern_halide_from_f16");
+  if (!function)
+    return;
+  IRBuilder<> builder(BasicBlock::Create(rows.getContext(), "", function));
+  Value *half = builder.CreateBitCast(function->getArg(0), builder.getHalfTy());
+  builder.CreateRet(builder.CreateFPExt(half, builder.getFloatTy()));
+}
 
 void setAttributes(Function &function, const Target &target) {
   function.setAttributes({});
@@ -207,6 +240,7 @@ Error linkRowKernels(llvm::Module &module, const Target &target) {
   (*rows)->setDataLayout(module.getDataLayout());
   (*rows)->setTargetTriple(module.getTargetTriple());
   dropAssumptions(**rows);
+  defineFromF16(**rows);
   for (Function *function : wanted) {
     Wrapper(*function, **rows).build();
     setAttributes(*function, target);

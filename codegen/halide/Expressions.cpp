@@ -79,14 +79,17 @@ Type halide::storage(Element element) {
   return UInt(16);
 }
 
+/// Subnormals come from a subtraction, exact: the bits above an exponent of 2^-14, less 2^-14.
 static Expr fromF16(Expr bits) {
-  Expr wide = cast<uint32_t>(bits);
-  Expr sign = (wide & 0x8000) << 16, magnitude = wide & 0x7fff;
-  Expr subnormal = reinterpret<uint32_t>(cast<float>(cast<int32_t>(magnitude)) * 0x1p-24f);
-  Expr rebias = select(magnitude >= Expr(uint32_t(0x7c00)), Expr(uint32_t(255 - 31) << 23),
-                       Expr(uint32_t(127 - 15) << 23));
-  Expr normal = (magnitude << 13) + rebias;
-  return reinterpret<float>(sign | select(magnitude < Expr(uint32_t(0x400)), subnormal, normal));
+  Expr wide = cast<int32_t>(bits);
+  Expr magnitude = wide & 0x7fff, sign = (wide & 0x8000) << 16;
+  Expr normal = (magnitude << 13) + ((127 - 15) << 23);
+  Expr infinite = normal + ((255 - 31 - (127 - 15)) << 23);
+  const int one = (127 - 14) << 23;
+  Expr subnormal = reinterpret<int32_t>(reinterpret<float>((magnitude << 13) + one) -
+                                        reinterpret<float>(Expr(one)));
+  Expr value = select(magnitude < 0x400, subnormal, select(magnitude >= 0x7c00, infinite, normal));
+  return reinterpret<float>(sign | value);
 }
 
 Expr halide::value(Element element, Expr bits, const Target &target) {
@@ -94,8 +97,10 @@ Expr halide::value(Element element, Expr bits, const Target &target) {
   case Element::F32:
     return bits;
   case Element::F16:
+    // Halide has no conversion instruction; linkRowKernels gives this function its body.
     if (target.has_feature(Target::F16C))
-      return cast<float>(reinterpret(Float(16), bits));
+      return Internal::Call::make(Float(32), "tern_halide_from_f16", {bits},
+                                  Internal::Call::PureExtern);
     return fromF16(bits);
   case Element::BF16:
     return reinterpret<float>(cast<uint32_t>(bits) << 16);
@@ -103,12 +108,19 @@ Expr halide::value(Element element, Expr bits, const Target &target) {
   return Expr();
 }
 
-Func halide::addLanes(Func partial, std::vector<Func> &stages) {
+Func halide::addLanes(Func partial, std::vector<Func> &stages, const std::vector<Var> &outer) {
   Var lane("lane");
   Func sums = partial;
   for (int width = kLanes / 2; width > 0; width /= 2) {
     Func next("lanes_" + std::to_string(width));
-    next(lane) = sums(lane) + sums(lane + width);
+    std::vector<Var> variables{lane};
+    std::vector<Expr> low{lane}, high{lane + width};
+    for (const Var &var : outer) {
+      variables.push_back(var);
+      low.push_back(var);
+      high.push_back(var);
+    }
+    next(variables) = sums(low) + sums(high);
     next.bound(lane, 0, width).vectorize(lane, width).store_in(MemoryType::Stack);
     stages.push_back(next);
     sums = next;

@@ -36,9 +36,10 @@ enum class Element { F32, F16, BF16 };
 Halide::Type storage(Element element);
 Halide::Expr value(Element element, Halide::Expr bits, const Halide::Target &target);
 
-/// The tree over 32 partial sums. Adds the Funcs it makes to `stages`, to be scheduled by
-/// vectorizeLanes.
-Halide::Func addLanes(Halide::Func partial, std::vector<Halide::Func> &stages);
+/// The tree over 32 partial sums, `partial(lane, outer...)`; the result is that of lane 0. Adds
+/// the Funcs it makes to `stages`: the caller says where they are computed.
+Halide::Func addLanes(Halide::Func partial, std::vector<Halide::Func> &stages,
+                      const std::vector<Halide::Var> &outer = {});
 
 } // namespace tern::halide
 

@@ -55,7 +55,9 @@ private:
   void addQuantize(const std::string &name, bool normalise);
   void addRope();
   void addRopeAngles();
-  void addScores();
+  /// What a head of `size` columns has after its whole blocks of 32.
+  enum class Tail { None, Shifted /* size >= 32 */, Short /* any size */ };
+  void addScores(const std::string &name, Tail kind);
   void addSoftmax();
   void addMix();
   void addTableRow(const std::string &name, Element element);
@@ -134,21 +136,26 @@ Func inverseRms(Func x, Expr n, Expr epsilon) {
   return scalar("inverse", 1.0f / sqrt(sum(0) / cast<float>(n) + epsilon));
 }
 
-/// max(floor, term(i) for i < count); 16 running maxima, then one.
+/// max(floor, term(i) for i < count): 64 running maxima, then one.
 template <typename Term> Func largest(Expr floor, Expr count, Term term) {
+  constexpr int width = 4 * kVector;
   Var lane("lane");
-  Func lanes("largest_lanes"), all("largest");
-  RDom r(0, count / kVector), rest(0, count % kVector), l(0, kVector);
+  Func lanes("largest_lanes"), folded("largest_folded"), all("largest");
+  RDom r(0, count / width), rest(0, count % width), l(0, kVector);
   lanes(lane) = floor;
-  lanes(lane) = larger(term(kVector * r + lane), lanes(lane));
-  lanes.bound(lane, 0, kVector).vectorize(lane).compute_root().store_in(MemoryType::Stack);
-  lanes.update().reorder(lane, r).vectorize(lane);
+  lanes(lane) = larger(term(width * r + lane), lanes(lane));
+  lanes.bound(lane, 0, width).vectorize(lane, kVector).unroll(lane);
+  lanes.update().reorder(lane, r).vectorize(lane, kVector).unroll(lane);
+  folded(lane) = larger(larger(lanes(lane), lanes(lane + kVector)),
+                        larger(lanes(lane + 2 * kVector), lanes(lane + 3 * kVector)));
+  folded.bound(lane, 0, kVector).vectorize(lane);
   all() = floor;
-  all() = larger(lanes(l), all());
-  all() = larger(term(count / kVector * kVector + rest), all());
-  all.compute_root().store_in(MemoryType::Stack);
+  all() = larger(folded(l), all());
+  all() = larger(term(count - count % width + rest), all());
   all.update(0).unroll(l);
   all.update(1).unscheduled();
+  for (Func stage : {lanes, folded, all})
+    stage.compute_root().store_in(MemoryType::Stack);
   return all;
 }
 
@@ -266,40 +273,47 @@ void Kernels::addRopeAngles() {
 // Attention of one query head
 //===----------------------------------------------------------------------===//
 
-void Kernels::addScores() {
+void Kernels::addScores(const std::string &name, Tail kind) {
   Param<int> length("length"), stride("stride"), size("size");
   ImageParam query = row(Float(32), "query"), keys = matrix(Float(32), "keys", stride);
-  Var t("t");
-  Func scores("scores");
+  Var t("t"), lane("lane");
   auto term = [&](Expr i) { return query(i) * keys(i, t); };
-  Func partial("products"), tail("tail"), both("both");
-  Var lane("lane");
-  RDom r(0, size / kLanes), rest(0, size % kLanes);
-  partial(lane, t) = 0.0f;
-  partial(lane, t) += term(kLanes * r + lane);
-  tail(lane, t) = 0.0f;
-  tail(rest, t) = term(size / kLanes * kLanes + rest);
-  // A partial sum is never -0, so adding the zeros of `tail` changes nothing.
-  both(lane, t) = partial(lane, t) + tail(lane, t);
-  Stages stages{partial, tail, both};
-  for (Func &stage : stages)
-    stage.bound(lane, 0, kLanes).vectorize(lane, kVector).unroll(lane);
-  partial.update().reorder(lane, r, t).vectorize(lane, kVector).unroll(lane);
-  tail.update().unscheduled();
-  Func sum = both;
-  for (int width = kLanes / 2; width > 0; width /= 2) {
-    Func next("lanes_" + std::to_string(width));
-    next(lane, t) = sum(lane, t) + sum(lane + width, t);
-    next.bound(lane, 0, width).vectorize(lane, width);
-    stages.push_back(next);
-    sum = next;
+  Func scores("scores"), sum("products");
+  RDom r(0, size / kLanes);
+  sum(lane, t) = 0.0f;
+  sum(lane, t) += term(kLanes * r + lane);
+  sum.bound(lane, 0, kLanes).vectorize(lane, kVector).unroll(lane);
+  sum.update().reorder(lane, r, t).vectorize(lane, kVector).unroll(lane);
+  Stages stages{sum};
+  if (kind != Tail::None) {
+    // A partial sum is never -0, so adding the zeros of `tail` changes nothing.
+    Func tail("tail"), both("both");
+    Expr rest = size % kLanes, at = lane;
+    tail(lane, t) = 0.0f;
+    if (kind == Tail::Shifted) {
+      // The row's last 32 products, then zeros: seen from 32 - rest on, lane i holds term i.
+      RDom last(0, kLanes);
+      tail(last, t) = term(size - kLanes + last);
+      tail.bound(lane, 0, 2 * kLanes).update().vectorize(last, kVector).unroll(last);
+      at = kLanes - rest + lane;
+    } else {
+      RDom single(0, rest);
+      tail(single, t) = term(size - rest + single);
+      tail.bound(lane, 0, kLanes).update().unscheduled();
+    }
+    tail.vectorize(lane, kVector).unroll(lane);
+    both(lane, t) = sum(lane, t) + tail(at, t);
+    both.bound(lane, 0, kLanes).vectorize(lane, kVector).unroll(lane);
+    stages.insert(stages.end(), {tail, both});
+    sum = both;
   }
+  sum = addLanes(sum, stages, {t});
   for (Func &stage : stages)
     stage.compute_at(scores, t).store_in(MemoryType::Stack);
   Func factor = scalar("factor", 1.0f / sqrt(cast<float>(size)));
   scores(t) = sum(0, t) * factor();
   scores.output_buffer().dim(0).set_bounds(0, length);
-  add("attention_scores", {scores}, {query, keys, length, stride, size});
+  add(name, {scores}, {query, keys, length, stride, size});
 }
 
 void Kernels::addSoftmax() {
@@ -410,14 +424,7 @@ void Kernels::addHead(const std::string &name, Element element) {
   partial.bound(lane, 0, kLanes).vectorize(lane, kVector).unroll(lane);
   partial.update().reorder(lane, r, v).vectorize(lane, kVector).unroll(lane);
   Stages stages{partial};
-  Func sum = partial;
-  for (int width = kLanes / 2; width > 0; width /= 2) {
-    Func next("lanes_" + std::to_string(width));
-    next(lane, v) = sum(lane, v) + sum(lane + width, v);
-    next.bound(lane, 0, width).vectorize(lane, width);
-    stages.push_back(next);
-    sum = next;
-  }
+  Func sum = addLanes(partial, stages, {v});
   for (Func &stage : stages)
     stage.compute_at(out, v).store_in(MemoryType::Stack);
   out(v) = sum(0, v);
@@ -451,7 +458,9 @@ void Kernels::addAll() {
   addQuantize("norm_quantize_row", true);
   addRope();
   addRopeAngles();
-  addScores();
+  addScores("attention_scores", Tail::None);
+  addScores("attention_scores_shifted", Tail::Shifted);
+  addScores("attention_scores_short", Tail::Short);
   addSoftmax();
   addMix();
   addElementwise("gated_relu2", relu2);
