@@ -33,7 +33,7 @@ extern "C" {
 #define TERN_TOKENIZER_BYTE_LEVEL 1u    /* symbols are bytes; else they are characters */
 #define TERN_TOKENIZER_IGNORE_MERGES 2u /* a piece that is a token is that token */
 #define TERN_TOKENIZER_BYTE_FALLBACK 4u /* characters without a token become byte tokens */
-#define TERN_TOKENIZER_FUSE_UNKNOWN 8u  /* neighbouring unknown characters become one unknown token */
+#define TERN_TOKENIZER_FUSE_UNKNOWN 8u  /* a run of unknown characters becomes one token */
 
 typedef struct tern_tokenizer_text {
   uint32_t offset, bytes;
@@ -49,11 +49,11 @@ typedef struct tern_tokenizer_header {
   uint32_t header_bytes; /* sizeof this struct */
   uint32_t flags;
   uint64_t total_bytes;
-  uint32_t unknown_id;   /* or NONE: characters without a token vanish */
-  uint32_t max_probes;   /* no search in `slots` or `merges` needs more; at most MAX_PROBES */
+  uint32_t unknown_id; /* or NONE: characters without a token vanish */
+  uint32_t max_probes; /* no search in `slots` or `merges` needs more; at most MAX_PROBES */
   tern_tokenizer_table_t texts;  /* bytes */
   tern_tokenizer_table_t tokens; /* tern_tokenizer_token_t, by id */
-  tern_tokenizer_table_t slots;  /* uint32_t ids: a hash table of the tokens with flag MODEL, by their text */
+  tern_tokenizer_table_t slots;  /* uint32_t ids: a hash table of MODEL tokens by their text */
   tern_tokenizer_table_t merges; /* tern_tokenizer_merge_t: a hash table by (left, right) */
   tern_tokenizer_table_t added;  /* tern_tokenizer_added_t, rising in (normalized, text) */
   tern_tokenizer_table_t normalize, split, decode; /* tern_tokenizer_step_t, in order */
@@ -78,7 +78,7 @@ typedef struct tern_tokenizer_merge {
 } tern_tokenizer_merge_t;
 
 #define TERN_TOKENIZER_ADDED_SPECIAL 1u
-#define TERN_TOKENIZER_ADDED_NORMALIZED 2u /* its text is normalized, and searched in normalized text */
+#define TERN_TOKENIZER_ADDED_NORMALIZED 2u /* its text is, and it is searched after that */
 #define TERN_TOKENIZER_ADDED_LSTRIP 4u     /* takes the white space before it along */
 #define TERN_TOKENIZER_ADDED_RSTRIP 8u
 #define TERN_TOKENIZER_ADDED_SINGLE_WORD 16u /* not within a word */
@@ -129,7 +129,7 @@ typedef struct tern_tokenizer_step {
   tern_tokenizer_text_t a, b;
 } tern_tokenizer_step_t;
 
-/* The searches start at slot (hash * count) >> 32 and go up by one, round the end, to an empty slot. */
+/* Searches start at slot (hash * count) >> 32 and go up by one, round the end, to an empty slot. */
 static inline uint32_t tern_tokenizer_mix(uint64_t value) {
   value ^= value >> 32;
   value *= UINT64_C(0xd6e8feb86659fd93);
