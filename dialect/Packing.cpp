@@ -151,7 +151,8 @@ static bool decodeTiles(const Packing &packing, const uint8_t *in, int64_t valid
       int8_t edge[kWidestTile];
       good &= DecodeLane(lane, edge);
       int64_t kept = row < validRows ? width : 0;
-      std::copy_n(edge, kept, trits + row * stride + column);
+      if (kept > 0)
+        std::copy_n(edge, kept, trits + row * stride + column);
       good &= std::all_of(edge + kept, edge + K, [](int8_t trit) { return trit == 0; });
     }
   }

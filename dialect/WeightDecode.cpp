@@ -74,8 +74,12 @@ Error WeightReader::eachChunk(const Segment &segment, int64_t first, int64_t cou
 /// Elements of the source as floats, reciprocals where asked for; all finite.
 Error WeightReader::decodeFloats(const Segment &segment, int64_t first, int64_t count,
                                  float *out) const {
+  if (count == 0)
+    return Error::success();
   Encoding encoding = segment.source.getEncoding();
-  const uint8_t *in = segment.bytes.data() + first * elementBytes(encoding);
+  const uint8_t *in = nullptr;
+  if (encoding != Encoding::Random)
+    in = segment.bytes.data() + first * elementBytes(encoding);
   auto widen = [&](auto convert) {
     for (int64_t i = 0; i < count; ++i) {
       uint16_t bits;
