@@ -24,6 +24,19 @@ def SelectKernels : Pass<"ternary-select-kernels", "::mlir::ModuleOp"> {
   ];
 }
 
+def EmitKernels : Pass<"ternary-emit-kernels", "::mlir::ModuleOp"> {
+  let summary = "adds the kernels that the module's fused_linears name";
+  let description = [{
+    Expects `ternary-select-kernels`. Appends one function for each row of the kernel
+    table that a `ternary.gemv` or `ternary.gemm` attribute names, in table order, for reading and for
+    tests; `ternary-lower-to-llvm` emits its own.
+  }];
+  let dependentDialects = [
+    "::mlir::LLVM::LLVMDialect", "::mlir::arith::ArithDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"
+  ];
+}
+
 def LowerToLLVM : Pass<"ternary-lower-to-llvm", "::mlir::ModuleOp"> {
   let summary = "packed functions become SPMD code in the LLVM dialect";
   let description = [{

@@ -65,6 +65,18 @@ Value KernelBuilder::broadcastActs(VectorType type, Value pointer) {
   return bitcast(type, broadcast(vec(lanes, 32), load(getI32Type(), pointer, 1)));
 }
 
+void KernelBuilder::prefetch(Value pointer) {
+  LLVM::Prefetch::create(*this, pointer, /*rw=*/0, /*hint=*/3, /*cache=*/1);
+}
+
+Value KernelBuilder::opaque(Value pointer) {
+  return LLVM::InlineAsmOp::create(*this, pointer.getType(), pointer, /*asm_string=*/"",
+                                   /*constraints=*/"=r,0", /*has_side_effects=*/false,
+                                   /*is_align_stack=*/false, LLVM::TailCallKind::None,
+                                   /*asm_dialect=*/{}, /*operand_attrs=*/{})
+      .getResult(0);
+}
+
 Value KernelBuilder::intrinsic(StringRef name, Type result, ValueRange operands) {
   return LLVM::CallIntrinsicOp::create(*this, result, getStringAttr(name), operands).getResult(0);
 }
@@ -95,8 +107,20 @@ Value KernelBuilder::shiftRightArithmetic(Value a, int64_t bits) {
 
 namespace {
 
-/// Emits one kernel. For each row block, for each pass over its rows: all token rows, so that the
-/// block's weights come from memory once; for each scale group: the tiles.
+/// How far ahead weights are asked for: the hardware's own prefetching leaves a quarter of the
+/// bandwidth of one core unused. Beyond the last block nothing is read.
+constexpr int64_t kPrefetchBytes = 4096;
+
+/// Token rows reached from one pointer: 0 .. 3 strides away, which x86 adds for free. One pointer a
+/// row would not fit the registers.
+constexpr int64_t kBaseRows = 4;
+
+/// Row blocks whose weights a GEMM keeps in the second-level cache while all tokens pass by.
+constexpr int64_t kPanelBlocks = 16;
+
+/// Emits one kernel. GEMV: row blocks in order, weights one ascending stream. GEMM: panels of row
+/// blocks; in each, groups of token rows, which stay in the first-level cache; in each, the
+/// panel's row blocks. Then for each scale group: the tiles.
 class MatmulEmitter {
 public:
   MatmulEmitter(KernelBuilder &b, const KernelRow &row, const DotTile &tile, Value args)
@@ -115,7 +139,8 @@ private:
   using Values = SmallVector<Value>;
 
   void readArgs();
-  void emitTokens(Value block, Value lane);
+  void emitPanel(Value begin, Value end);
+  void emitPasses(Value begin, Value end, function_ref<void(Value block, Value lane)> body);
   void emitBody(const Place &place);
   Values emitGroups(const Place &place);
   Values emitGroupSums(const Place &place, ValueRange acts, Value group);
@@ -128,6 +153,14 @@ private:
   /// base + index * bytes
   Value element(Value base, Value index, int64_t bytes) {
     return b.offset(base, b.mul(index, b.i64(bytes)));
+  }
+  /// first, first + stride, ...: a chain of additions, which takes fewer registers than as many
+  /// multiples.
+  Values rowsOf(Value first, Value stride, int64_t count) {
+    Values rows{first};
+    while (static_cast<int64_t>(rows.size()) < count)
+      rows.push_back(b.offset(rows.back(), stride));
+    return rows;
   }
   void forLoop(Value begin, Value end, int64_t step, function_ref<void(Value)> body);
   Values forLoop(Value begin, Value end, int64_t step, ValueRange initial,
@@ -193,38 +226,49 @@ void MatmulEmitter::emit() {
       arith::SelectOp::create(b, single, arith::ConstantOp::create(b, b.getF32FloatAttr(-0.0f)),
                               arith::ConstantOp::create(b, b.getF32FloatAttr(0.0f)));
   totalsStart = b.broadcast(floats, start);
-  const int64_t passRows = tile.lanes * tile.parts;
-  forLoop(blockBegin, blockEnd, 1, [&](Value block) {
-    if (passRows == row.packing.rows)
-      return emitTokens(block, b.i64(0));
-    forLoop(b.i64(0), b.i64(row.packing.rows), passRows,
-            [&](Value lane) { emitTokens(block, lane); });
+  if (row.isGemv())
+    return emitPasses(blockBegin, blockEnd, [&](Value block, Value lane) {
+      forLoop(b.i64(0), m, 1, [&](Value token) { emitBody({block, lane, token, 1}); });
+    });
+  forLoop(blockBegin, blockEnd, kPanelBlocks, [&](Value begin) {
+    emitPanel(begin, b.min(b.add(begin, b.i64(kPanelBlocks)), blockEnd));
   });
 }
 
-void MatmulEmitter::emitTokens(Value block, Value lane) {
-  if (row.mr == 1) {
-    forLoop(b.i64(0), m, 1, [&](Value token) { emitBody({block, lane, token, 1}); });
-    return;
-  }
-  Value wideEnd = b.bitAnd(m, b.i64(-row.mr));
-  forLoop(b.i64(0), wideEnd, row.mr, [&](Value token) { emitBody({block, lane, token, row.mr}); });
+/// Every pass over the rows of every row block.
+void MatmulEmitter::emitPasses(Value begin, Value end,
+                               function_ref<void(Value block, Value lane)> body) {
+  const int64_t passRows = tile.lanes * tile.parts;
+  forLoop(begin, end, 1, [&](Value block) {
+    if (passRows == row.packing.rows)
+      return body(block, b.i64(0));
+    forLoop(b.i64(0), b.i64(row.packing.rows), passRows, [&](Value lane) { body(block, lane); });
+  });
+}
+
+void MatmulEmitter::emitPanel(Value begin, Value end) {
+  auto takeTokens = [&](Value token, int64_t tokens) {
+    emitPasses(begin, end,
+               [&](Value block, Value lane) { emitBody({block, lane, token, tokens}); });
+  };
+  forLoop(b.i64(0), b.bitAnd(m, b.i64(-row.mr)), row.mr,
+          [&](Value token) { takeTokens(token, row.mr); });
   for (int64_t tokens = row.mr / 2; tokens >= 1; tokens /= 2) {
     Value bit = b.bitAnd(m, b.i64(tokens));
     Value present = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, bit, b.i64(0));
     auto tail = scf::IfOp::create(b, present, /*withElseRegion=*/false);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPoint(tail.thenYield());
-    emitBody({block, lane, b.bitAnd(m, b.i64(-2 * tokens)), tokens});
+    takeTokens(b.bitAnd(m, b.i64(-2 * tokens)), tokens);
   }
 }
 
 void MatmulEmitter::emitBody(const Place &place) { emitEpilogue(place, emitGroups(place)); }
 
 MatmulEmitter::Values MatmulEmitter::emitGroups(const Place &place) {
-  Values tokenActs;
-  for (int64_t i = 0; i < place.tokens; ++i)
-    tokenActs.push_back(b.offset(acts, b.mul(b.add(place.token, b.i64(i)), actsStride)));
+  Values tokenActs =
+      rowsOf(b.offset(acts, b.mul(place.token, actsStride)), b.mul(actsStride, b.i64(kBaseRows)),
+             llvm::divideCeil(place.tokens, kBaseRows));
   // [row block][groups][rows] floats
   Value blockScales = element(scale, b.mul(place.block, groups), row.packing.rows * 4);
   Value laneScales = element(blockScales, place.lane, 4);
@@ -233,11 +277,11 @@ MatmulEmitter::Values MatmulEmitter::emitGroups(const Place &place) {
   return forLoop(b.i64(0), groups, 1, initial, [&](Value group, ValueRange totals) {
     Values products = emitGroupSums(place, tokenActs, group);
     Value groupScales = element(laneScales, group, row.packing.rows * 4);
-    Value sum = element(firstSum, group, 4);
+    Values tokenSums =
+        rowsOf(element(firstSum, group, 4), b.mul(sumsStride, b.i64(4)), place.tokens);
     for (int64_t i = 0; i < place.tokens; ++i) {
       // Codes are trit + 1: the sum of the activations is in every product once too often.
-      Value excess = b.broadcast(
-          sums, b.load(b.getI32Type(), element(sum, b.mul(sumsStride, b.i64(i)), 4), 4));
+      Value excess = b.broadcast(sums, b.load(b.getI32Type(), tokenSums[i], 4));
       for (int64_t part = 0; part < tile.parts; ++part) {
         Value &value = products[i * tile.parts + part];
         value = arith::SIToFPOp::create(b, floats, b.sub(value, excess));
@@ -272,50 +316,73 @@ MatmulEmitter::Values MatmulEmitter::emitGroupSums(const Place &place, ValueRang
   });
 }
 
+/// Tiles begin .. end - 1 from the tile at `weight` and the activations at `acts`, one pointer for
+/// each kBaseRows token rows. These pointers step along with the tiles.
 MatmulEmitter::Values MatmulEmitter::emitTiles(Value weight, ValueRange acts, Value begin,
                                                Value end, int64_t tokens) {
+  const bool streams = tile.lanes * tile.parts == row.packing.rows;
+  const int64_t tileBytes = row.packing.tileBytes(), bases = acts.size();
   auto take = [&](int64_t count) {
-    return [&, count](Value index, ValueRange state) {
-      Values tokenActs = llvm::map_to_vector(
-          acts, [&](Value row0) { return element(row0, index, row.packing.k); });
-      return tile.step(b, state, element(weight, index, row.packing.tileBytes()), tokenActs, count);
+    return [&, count](Value index, ValueRange carried) {
+      Values tokenActs, next;
+      for (Value base : carried.take_front(bases)) {
+        const int64_t left = tokens - static_cast<int64_t>(tokenActs.size());
+        for (int64_t i = 0; i < std::min(kBaseRows, left); ++i)
+          tokenActs.push_back(b.offset(base, b.mul(actsStride, b.i64(i))));
+        Value stepped = b.offset(base, count * row.packing.k);
+        next.push_back(bases > 1 ? b.opaque(stepped) : stepped);
+      }
+      Value first = element(weight, index, tileBytes);
+      for (int64_t i = 0; streams && i < count; ++i)
+        b.prefetch(b.offset(first, i * tileBytes + kPrefetchBytes));
+      llvm::append_range(next, tile.step(b, carried.drop_front(bases), first, tokenActs, count));
+      return next;
     };
   };
-  Values state = tile.start(b, tokens);
+  Values carried;
+  for (Value base : acts)
+    carried.push_back(element(base, begin, row.packing.k));
+  llvm::append_range(carried, tile.start(b, tokens));
   if (tile.unroll > 1) {
     Value whole = b.bitAnd(b.sub(end, begin), b.i64(-tile.unroll));
     Value middle = b.add(begin, whole);
-    state = forLoop(begin, middle, tile.unroll, state, take(tile.unroll));
+    carried = forLoop(begin, middle, tile.unroll, carried, take(tile.unroll));
     begin = middle;
   }
-  return forLoop(begin, end, 1, state, take(1));
+  carried = forLoop(begin, end, 1, carried, take(1));
+  return Values(ArrayRef<Value>(carried).drop_front(bases));
 }
 
 void MatmulEmitter::emitEpilogue(const Place &place, ValueRange totals) {
   Value column = b.add(b.mul(place.block, b.i64(row.packing.rows)), place.lane);
+  Value first = b.mul(b.add(b.mul(place.token, outStride), column), b.i64(4));
+  Value stride = b.mul(outStride, b.i64(4));
+  Values values, outs = rowsOf(b.offset(out, first), stride, place.tokens);
+  for (int64_t i = 0; i < place.tokens; ++i) {
+    Value rowScale = b.broadcast(
+        floats, b.load(b.getF32Type(), b.offset(element(rowScales, place.token, 4), 4 * i), 4));
+    for (int64_t part = 0; part < tile.parts; ++part)
+      values.push_back(arith::MulFOp::create(b, totals[i * tile.parts + part], rowScale));
+  }
   Value null = LLVM::ZeroOp::create(b, residual.getType());
   Value hasResidual = LLVM::ICmpOp::create(b, LLVM::ICmpPredicate::ne, residual, null);
-  for (int64_t i = 0; i < place.tokens; ++i) {
-    Value token = b.add(place.token, b.i64(i));
-    Value rowScale = b.load(b.getF32Type(), element(rowScales, token, 4), 4);
-    Value position = b.mul(b.add(b.mul(token, outStride), column), b.i64(4));
-    for (int64_t part = 0; part < tile.parts; ++part) {
-      Value value =
-          arith::MulFOp::create(b, totals[i * tile.parts + part], b.broadcast(floats, rowScale));
-      auto choice = scf::IfOp::create(b, TypeRange{floats}, hasResidual, /*withElse=*/true);
-      {
-        OpBuilder::InsertionGuard guard(b);
-        b.setInsertionPointToStart(choice.thenBlock());
-        Value before =
-            b.load(floats, b.offset(b.offset(residual, position), part * tile.lanes * 4), 4);
-        scf::YieldOp::create(b, Value(arith::AddFOp::create(b, before, value)));
-        b.setInsertionPointToStart(choice.elseBlock());
-        scf::YieldOp::create(b, value);
-      }
-      LLVM::StoreOp::create(b, choice.getResult(0),
-                            b.offset(b.offset(out, position), part * tile.lanes * 4), 4);
+  auto choice = scf::IfOp::create(b, ValueRange(values).getTypes(), hasResidual, /*withElse=*/true);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(choice.elseBlock());
+    scf::YieldOp::create(b, values);
+    b.setInsertionPointToStart(choice.thenBlock());
+    Values befores = rowsOf(b.offset(residual, first), stride, place.tokens);
+    for (int64_t i = 0; i < static_cast<int64_t>(values.size()); ++i) {
+      Value before =
+          b.load(floats, b.offset(befores[i / tile.parts], i % tile.parts * tile.lanes * 4), 4);
+      values[i] = arith::AddFOp::create(b, before, values[i]);
     }
+    scf::YieldOp::create(b, values);
   }
+  for (auto [i, value] : llvm::enumerate(choice.getResults()))
+    LLVM::StoreOp::create(b, value, b.offset(outs[i / tile.parts], i % tile.parts * tile.lanes * 4),
+                          4);
 }
 
 } // namespace

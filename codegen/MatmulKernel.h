@@ -30,6 +30,9 @@ public:
   mlir::Value load(mlir::Type type, mlir::Value pointer, unsigned alignment);
   /// Four activations in every 32-bit lane.
   mlir::Value broadcastActs(mlir::VectorType type, mlir::Value pointer);
+  void prefetch(mlir::Value pointer);
+  /// The same pointer, of which LLVM knows nothing: it leaves the addressing as it is written.
+  mlir::Value opaque(mlir::Value pointer);
   mlir::Value intrinsic(llvm::StringRef name, mlir::Type result, mlir::ValueRange operands);
 
   mlir::Value add(mlir::Value a, mlir::Value b);

@@ -1,0 +1,216 @@
+//===- kernels_bench.cpp - kernels beside the limits of this machine ------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Every kernel row that this CPU runs, on one thread. GEMV: one token row, weights from memory,
+// beside a loop that only reads them. GEMM: 512 token rows, beside a loop of nothing but
+// vpdpbusd. The limit is measured right before and after each kernel, best of several runs each;
+// `ratio` is what counts on a shared machine.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/KernelTable.h"
+#include "tests/support/KernelJit.h"
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <sys/mman.h>
+
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
+using namespace tern;
+
+namespace {
+
+constexpr int64_t kN = 6912, kK = 2560, kGemmTokens = 512;
+constexpr int kRepeats = 7;
+
+/// Of this thread alone: neighbours that take the core away do not count.
+double seconds() {
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return now.tv_sec + now.tv_nsec * 1e-9;
+}
+
+template <typename Body> double bestSeconds(Body body) {
+  double best = 1e30;
+  for (int i = 0; i < kRepeats; ++i) {
+    const double start = seconds();
+    body();
+    best = std::min(best, seconds() - start);
+  }
+  return best;
+}
+
+/// Anonymous memory in huge pages where the system has them, touched once.
+class Memory {
+public:
+  Memory(size_t bytes, int fill) : bytes(bytes) {
+    data = static_cast<uint8_t *>(
+        mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    if (data == MAP_FAILED) {
+      perror("kernels_bench");
+      exit(1);
+    }
+    madvise(data, bytes, MADV_HUGEPAGE);
+    memset(data, fill, bytes);
+  }
+  ~Memory() { munmap(data, bytes); }
+  Memory(const Memory &) = delete;
+  Memory &operator=(const Memory &) = delete;
+  template <typename T> T *as() { return reinterpret_cast<T *>(data); }
+
+  const size_t bytes;
+
+private:
+  uint8_t *data;
+};
+
+/// Bytes a second of a loop that does nothing but read, 64 bytes at a time.
+uint64_t readAll(const uint8_t *data, size_t bytes) {
+  typedef uint64_t Line __attribute__((vector_size(64)));
+  Line sums[4] = {};
+  const Line *lines = reinterpret_cast<const Line *>(data);
+  for (size_t i = 0; i + 4 <= bytes / 64; i += 4)
+    for (int j = 0; j < 4; ++j)
+      sums[j] |= lines[i + j];
+  Line all = sums[0] | sums[1] | sums[2] | sums[3];
+  return all[0] ^ all[7];
+}
+
+#ifdef __x86_64__
+/// Independent chains that do nothing but multiply and accumulate.
+__attribute__((target("avx512f,avx512vnni"))) void chainVnni(int64_t steps) {
+  __m512i chains[16] = {}, a = _mm512_set1_epi8(1), x = _mm512_set1_epi8(2);
+  for (int64_t i = 0; i < steps; ++i)
+#pragma GCC unroll 16
+    for (__m512i &chain : chains) {
+      chain = _mm512_dpbusd_epi32(chain, a, x);
+      asm volatile("" : "+v"(chain));
+    }
+}
+
+__attribute__((target("avx2"))) void chainAvx2(int64_t steps) {
+  __m256i chains[8] = {}, a = _mm256_set1_epi8(1), x = _mm256_set1_epi8(2);
+  for (int64_t i = 0; i < steps; ++i)
+#pragma GCC unroll 8
+    for (__m256i &chain : chains) {
+      asm volatile("" : "+x"(a)); // or the product would leave the loop
+      chain = _mm256_add_epi16(chain, _mm256_maddubs_epi16(a, x));
+      asm volatile("" : "+x"(chain));
+    }
+}
+#else
+void chainVnni(int64_t) {}
+void chainAvx2(int64_t) {}
+#endif
+
+/// Multiply-accumulates a second of the best instruction a row may use.
+double integerPeak(const KernelRow &row) {
+  constexpr int64_t kSteps = 2000000;
+  const bool vnni = row.cpuFeatures & TERN_CPU_X86_AVX512VNNI;
+  if (!vnni && !hostCanRun(TERN_CPU_X86_AVX2))
+    return 0;
+  const double time = bestSeconds([&] { (vnni ? chainVnni : chainAvx2)(kSteps); });
+  return kSteps * (vnni ? 16 * 64 : 8 * 32) / time;
+}
+
+/// A call of a kernel over `copies` matrices of kN x kK.
+struct Work {
+  Work(const KernelRow &row, int64_t tokens, int64_t copies)
+      : blocks(row.packing.rowBlocks(kN)), weightBytes(row.packing.packedBytes(kN, kK)),
+        weight(weightBytes * copies, 0x55), scale(kN * 4 + 64, 0), acts(tokens * paddedActs(kK), 1),
+        sums(tokens * 4, 0), rowScales(tokens * 4, 0), out(tokens * paddedRow(kN) * 4, 0) {
+    args.scale = scale.as<float>();
+    args.acts = acts.as<int8_t>();
+    args.row_scales = rowScales.as<float>();
+    args.sums = sums.as<int32_t>();
+    args.out = out.as<float>();
+    args.acts_stride = paddedActs(kK);
+    args.sums_stride = 1;
+    args.out_stride = paddedRow(kN);
+    args.m = tokens;
+    args.block_end = blocks;
+    args.k_tiles = row.packing.kTiles(kK);
+    args.groups = 1;
+  }
+
+  void run(tern_matmul_fn kernel) {
+    for (size_t at = 0; at < weight.bytes; at += weightBytes) {
+      args.weight = weight.as<uint8_t>() + at;
+      kernel(&args);
+    }
+  }
+
+  const int64_t blocks;
+  const size_t weightBytes;
+  Memory weight, scale, acts, sums, rowScales, out;
+  tern_matmul_args_t args{};
+};
+
+void gemv(benchmark::State &state, const KernelRow &row, tern_matmul_fn kernel) {
+  Work work(row, 1, 96);
+  double kernelTime = 1e30, readTime = 1e30;
+  for (auto _ : state) {
+    for (int i = 0; i < kRepeats; ++i) {
+      // Taken in turn, so that both meet the same neighbours.
+      double start = seconds();
+      benchmark::DoNotOptimize(readAll(work.weight.as<uint8_t>(), work.weight.bytes));
+      readTime = std::min(readTime, seconds() - start);
+      start = seconds();
+      work.run(kernel);
+      kernelTime = std::min(kernelTime, seconds() - start);
+    }
+  }
+  state.counters["GB/s"] = work.weight.bytes / kernelTime / 1e9;
+  state.counters["read_GB/s"] = work.weight.bytes / readTime / 1e9;
+  state.counters["ratio"] = readTime / kernelTime;
+}
+
+void gemm(benchmark::State &state, const KernelRow &row, tern_matmul_fn kernel) {
+  Work work(row, kGemmTokens, 1);
+  double rate = 0, peak = 0;
+  for (auto _ : state)
+    for (int i = 0; i < 3; ++i) {
+      peak = std::max(peak, integerPeak(row));
+      const double time = bestSeconds([&] { work.run(kernel); });
+      rate = std::max(rate, double(kN) * kK * kGemmTokens / time);
+    }
+  state.counters["GMAC/s"] = rate / 1e9;
+  state.counters["peak_GMAC/s"] = peak / 1e9;
+  state.counters["ratio"] = rate / peak;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  benchmark::Initialize(&argc, argv);
+  llvm::Expected<std::vector<Target>> host = parseTargets("host");
+  if (!host) {
+    fprintf(stderr, "kernels_bench: %s\n", llvm::toString(host.takeError()).c_str());
+    return 1;
+  }
+  auto jit = test::KernelJit::compile(host->front());
+  if (!jit) {
+    fprintf(stderr, "kernels_bench: %s\n", llvm::toString(jit.takeError()).c_str());
+    return 1;
+  }
+  for (const KernelRow &row : allKernels())
+    if (tern_matmul_fn kernel = (*jit)->find(row.name))
+      benchmark::RegisterBenchmark(row.name,
+                                   [&row, kernel](benchmark::State &state) {
+                                     (row.isGemv() ? gemv : gemm)(state, row, kernel);
+                                   })
+          ->Iterations(1)
+          ->Unit(benchmark::kMillisecond);
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+}
