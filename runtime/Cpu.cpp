@@ -117,16 +117,14 @@ std::string tern::describeFeatures(uint64_t features) {
 std::vector<int> tern::allowedCpus() {
   // Machines with more processors than cpu_set_t has room for need a larger set.
   for (size_t capacity = 1024; capacity <= 65536; capacity *= 4) {
-    cpu_set_t *set = CPU_ALLOC(capacity);
-    if (!set)
-      break;
-    size_t bytes = CPU_ALLOC_SIZE(capacity);
+    std::vector<unsigned long> words(capacity / (8 * sizeof(unsigned long)));
+    size_t bytes = words.size() * sizeof(unsigned long);
+    auto *set = reinterpret_cast<cpu_set_t *>(words.data());
     std::vector<int> cpus;
     if (sched_getaffinity(0, bytes, set) == 0)
       for (size_t i = 0; i < capacity; ++i)
         if (CPU_ISSET_S(i, bytes, set))
           cpus.push_back(int(i));
-    CPU_FREE(set);
     if (!cpus.empty())
       return cpus;
   }
