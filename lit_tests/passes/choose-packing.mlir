@@ -58,3 +58,34 @@ func.func @shared(%x: tensor<?x1xf32>) -> (tensor<?x32xf32>, tensor<?x48xf32>) {
   %z = ternary.fused_linear %q, %r, %m, %b, %s : tensor<?x1xi8>, tensor<?xf32>, tensor<?x1xi32>, tensor<48x1x!ternary.trit>, tensor<1xf32> -> tensor<?x48xf32>
   return %y, %z : tensor<?x32xf32>, tensor<?x48xf32>
 }
+
+// -----
+
+// The same through an argument, passed on by a function between: two arguments of it.
+// CHECK-LABEL: func.func private @inner(
+// CHECK-SAME: %{{[a-z0-9]+}}: tensor<?x64xf32>, %[[A:[a-z0-9]+]]: tensor<32x64x!ternary.trit, #{{[^%]+}}, %[[B:[a-z0-9]+]]: tensor<48x64x!ternary.trit, #{{[^%]+}}, %[[S0:[a-z0-9]+]]: tensor<{{32|48}}x1xf32, #{{[^%]+}}, %[[S1:[a-z0-9]+]]: tensor<{{32|48}}x1xf32, #{{[^%]+}})
+// CHECK-LABEL: func.func private @outer(
+// CHECK: call @inner(%{{.+}}) : (tensor<?x64xf32>, {{.+}}) ->
+// CHECK-LABEL: @main
+// CHECK-COUNT-4: ternary.load @
+// CHECK: call @outer
+ternary.weight @a : tensor<32x64x!ternary.trit> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [32, 64], encoding = random>]
+ternary.weight @b : tensor<48x64x!ternary.trit> from [#ternary.source<file = 0, offset = 2, bytes = 0, shape = [48, 64], encoding = random>]
+ternary.weight @s : tensor<1xf32> from [#ternary.source<file = 0, offset = 3, bytes = 0, shape = [1], encoding = random>]
+func.func private @inner(%x: tensor<?x64xf32>, %a: tensor<32x64x!ternary.trit>, %b: tensor<48x64x!ternary.trit>, %s: tensor<1xf32>) -> (tensor<?x32xf32>, tensor<?x48xf32>) {
+  %q, %r, %m = ternary.quantize_rows %x group 64 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>
+  %y = ternary.fused_linear %q, %r, %m, %a, %s : tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>, tensor<32x64x!ternary.trit>, tensor<1xf32> -> tensor<?x32xf32>
+  %z = ternary.fused_linear %q, %r, %m, %b, %s : tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>, tensor<48x64x!ternary.trit>, tensor<1xf32> -> tensor<?x48xf32>
+  return %y, %z : tensor<?x32xf32>, tensor<?x48xf32>
+}
+func.func private @outer(%x: tensor<?x64xf32>, %a: tensor<32x64x!ternary.trit>, %b: tensor<48x64x!ternary.trit>, %s: tensor<1xf32>) -> (tensor<?x32xf32>, tensor<?x48xf32>) {
+  %y:2 = call @inner(%x, %a, %b, %s) : (tensor<?x64xf32>, tensor<32x64x!ternary.trit>, tensor<48x64x!ternary.trit>, tensor<1xf32>) -> (tensor<?x32xf32>, tensor<?x48xf32>)
+  return %y#0, %y#1 : tensor<?x32xf32>, tensor<?x48xf32>
+}
+func.func @main(%x: tensor<?x64xf32>) -> (tensor<?x32xf32>, tensor<?x48xf32>) {
+  %a = ternary.load @a : tensor<32x64x!ternary.trit>
+  %b = ternary.load @b : tensor<48x64x!ternary.trit>
+  %s = ternary.load @s : tensor<1xf32>
+  %y:2 = call @outer(%x, %a, %b, %s) : (tensor<?x64xf32>, tensor<32x64x!ternary.trit>, tensor<48x64x!ternary.trit>, tensor<1xf32>) -> (tensor<?x32xf32>, tensor<?x48xf32>)
+  return %y#0, %y#1 : tensor<?x32xf32>, tensor<?x48xf32>
+}
