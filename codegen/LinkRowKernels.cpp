@@ -12,6 +12,7 @@
 #include "codegen/HalideKernels.h"
 #include "codegen/Target.h"
 
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Analysis/TargetTransformInfo.h"
@@ -83,23 +84,65 @@ void dropAssumptions(llvm::Module &rows) {
     }
 }
 
-/// Compiled models have no libc: memset and memcpy of a size only known at run time become loops.
+/// Compiled models have no libc: fills of a known size become vector stores, fills and copies of a
+/// size only known at run time become loops.
 void expandMemoryCalls(Function &function) {
   TargetTransformInfo costs(function.getDataLayout());
   SmallVector<MemIntrinsic *> calls;
   for (Instruction &instruction : instructions(function))
     if (auto *call = dyn_cast<MemIntrinsic>(&instruction))
-      if (!isa<ConstantInt>(call->getLength()))
-        calls.push_back(call);
+      calls.push_back(call);
   for (MemIntrinsic *call : calls) {
-    if (auto *copy = dyn_cast<MemCpyInst>(call))
-      expandMemCpyAsLoop(copy, costs);
-    else if (auto *set = dyn_cast<MemSetInst>(call))
+    auto *set = dyn_cast<MemSetInst>(call);
+    auto *length = dyn_cast<ConstantInt>(call->getLength());
+    if (set && length && length->getZExtValue() <= 512) {
+      IRBuilder<> builder(call);
+      for (uint64_t at = 0, bytes = length->getZExtValue(); at < bytes; at += 64)
+        builder.CreateAlignedStore(
+            builder.CreateVectorSplat(std::min<uint64_t>(bytes - at, 64), set->getValue()),
+            builder.CreateConstGEP1_64(builder.getInt8Ty(), set->getDest(), at), Align(1));
+    } else if (set) {
       expandMemSetAsLoop(set);
-    else
+    } else if (auto *copy = dyn_cast<MemCpyInst>(call)) {
+      expandMemCpyAsLoop(copy, costs);
+    } else {
       continue;
+    }
     call->eraseFromParent();
   }
+}
+
+/// The one function Halide's code calls: a half float's value, by the level's own instruction.
+/// Halide asks for each lane of a vector; a vector asked for whole is converted whole.
+void defineFromF16(llvm::Module &rows) {
+  Function *function = rows.getFunction("tern_halide_from_f16");
+  if (!function)
+    return;
+  MapVector<Value *, SmallVector<std::pair<uint64_t, CallInst *>>> vectors;
+  for (User *user : function->users()) {
+    auto *call = cast<CallInst>(user);
+    if (auto *lane = dyn_cast<ExtractElementInst>(call->getArgOperand(0)))
+      if (auto *index = dyn_cast<ConstantInt>(lane->getIndexOperand()))
+        vectors[lane->getVectorOperand()].push_back({index->getZExtValue(), call});
+  }
+  auto convert = [](IRBuilder<> &builder, Value *bits) {
+    Type *half = bits->getType()->getWithNewType(builder.getHalfTy());
+    Type *single = bits->getType()->getWithNewType(builder.getFloatTy());
+    return builder.CreateFPExt(builder.CreateBitCast(bits, half), single);
+  };
+  for (auto &[bits, lanes] : vectors) {
+    auto *source = dyn_cast<LoadInst>(bits);
+    if (!source || lanes.size() < cast<FixedVectorType>(bits->getType())->getNumElements())
+      continue;
+    IRBuilder<> builder(source->getNextNode());
+    Value *values = convert(builder, source);
+    for (auto [lane, call] : lanes) {
+      call->replaceAllUsesWith(builder.CreateExtractElement(values, lane));
+      call->eraseFromParent();
+    }
+  }
+  IRBuilder<> builder(BasicBlock::Create(rows.getContext(), "", function));
+  builder.CreateRet(convert(builder, function->getArg(0)));
 }
 
 /// Writes the body of one tern_row_* function.
@@ -205,16 +248,6 @@ private:
   StructType *bufferType;
   SmallVector<Value *> pointers, scalars;
 };
-
-/// The one function Halide's code calls: a half float's value, by the level's own instruction.
-void defineFromF16(llvm::Module &rows) {
-  Function *function = rows.getFunction("tern_halide_from_f16");
-  if (!function)
-    return;
-  IRBuilder<> builder(BasicBlock::Create(rows.getContext(), "", function));
-  Value *half = builder.CreateBitCast(function->getArg(0), builder.getHalfTy());
-  builder.CreateRet(builder.CreateFPExt(half, builder.getFloatTy()));
-}
 
 void setAttributes(Function &function, const Target &target) {
   function.setAttributes({});
