@@ -11,8 +11,6 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/DebugLog.h"
 
-#include <numeric>
-
 using namespace mlir;
 using namespace tern;
 using namespace tern::ternary;
@@ -114,26 +112,19 @@ SmallVector<int64_t> sourceRows(WeightOp weight, int64_t rows) {
   return filled;
 }
 
-/// Makes the merged weights of one group, once for each list of originals.
-class Merger {
+/// Merged weights, one for each list of originals: calls that share weights share the merged one.
+class MergedWeights {
 public:
-  Merger(const Group &group, int64_t segmentRows) {
-    for (FusedLinearOp op : group)
-      padded.push_back(roundUp(outputs(op), segmentRows));
-  }
-
-  int64_t totalRows() const { return std::accumulate(padded.begin(), padded.end(), int64_t(0)); }
-  ArrayRef<int64_t> paddedRows() const { return padded; }
-
-  WeightOp merge(ArrayRef<WeightOp> originals, RankedTensorType type) {
-    std::vector<Operation *> key(originals.begin(), originals.end());
+  WeightOp get(ArrayRef<WeightOp> originals, ArrayRef<int64_t> segments, RankedTensorType type) {
+    std::vector<const void *> key(originals.begin(), originals.end());
+    key.push_back(type.getAsOpaquePointer());
     WeightOp &merged = made[std::move(key)];
     if (merged)
       return merged;
     SmallVector<Attribute> sources;
     SmallVector<int64_t> rows;
     SmallVector<Location> locations;
-    for (auto [original, segment] : llvm::zip_equal(originals, padded)) {
+    for (auto [original, segment] : llvm::zip_equal(originals, segments)) {
       WeightOp weight = original;
       llvm::append_range(sources, weight.getSources());
       llvm::append_range(rows, sourceRows(weight, segment));
@@ -146,60 +137,63 @@ public:
   }
 
 private:
-  SmallVector<int64_t> padded;
-  std::map<std::vector<Operation *>, WeightOp> made;
+  std::map<std::vector<const void *>, WeightOp> made; // looked up only
 };
 
-void mergeGroup(const Group &group, int64_t segmentRows, WeightTrail &trail) {
-  FusedLinearOp first = group.front();
-  Merger merger(group, segmentRows);
-  int64_t total = merger.totalRows();
-  auto weightType = tensorType(first.getWeight());
-  auto resultType = tensorType(first.getResult());
-  auto mergedType =
-      RankedTensorType::get({total, weightType.getDimSize(1)}, weightType.getElementType());
-  int64_t groups = groupsOf(tensorType(first.getScale()));
-  auto scaleType = groups == 1
-                       ? RankedTensorType::get({total}, resultType.getElementType())
-                       : RankedTensorType::get({total, groups}, resultType.getElementType());
-
-  SmallVector<Value> weights, scales;
-  SmallVector<Location> locations;
-  for (FusedLinearOp op : group) {
-    weights.push_back(op.getWeight());
-    scales.push_back(op.getScale());
-    locations.push_back(op.getLoc());
-  }
-  Value weight = trail.replace(weights, mergedType, first, [&](ArrayRef<WeightOp> originals) {
-    return merger.merge(originals, mergedType);
-  });
-  Value scale = trail.replace(scales, scaleType, first, [&](ArrayRef<WeightOp> originals) {
-    return merger.merge(originals, scaleType);
-  });
-
-  OpBuilder builder(first);
-  Location loc = FusedLoc::get(builder.getContext(), locations);
-  int64_t rows = resultType.getDimSize(0);
-  Value merged = FusedLinearOp::create(
-      builder, loc, RankedTensorType::get({rows, total}, resultType.getElementType()),
-      first.getActs(), first.getRowScales(), first.getSums(), weight, scale, Value());
-  OpFoldResult m = builder.getIndexAttr(rows);
-  if (resultType.isDynamicDim(0))
-    m = tensor::DimOp::create(builder, loc, merged, 0).getResult();
-  int64_t column = 0;
+/// Replaces a group's results by slices of `merged`, one at the start of each segment.
+void replaceBySlices(const Group &group, ArrayRef<int64_t> segments, Value merged) {
+  OpBuilder builder(group.front());
   OpFoldResult zero = builder.getIndexAttr(0), one = builder.getIndexAttr(1);
-  for (auto [part, segment] : llvm::zip_equal(group, merger.paddedRows())) {
+  OpFoldResult rows = builder.getIndexAttr(tensorType(merged).getDimSize(0));
+  if (tensorType(merged).isDynamicDim(0))
+    rows = tensor::DimOp::create(builder, merged.getLoc(), merged, 0).getResult();
+  int64_t column = 0;
+  for (auto [part, segment] : llvm::zip_equal(group, segments)) {
     FusedLinearOp op = part;
     OpFoldResult offset = builder.getIndexAttr(column), size = builder.getIndexAttr(outputs(op));
     auto slice = tensor::ExtractSliceOp::create(builder, op.getLoc(), tensorType(op.getResult()),
                                                 merged, ArrayRef<OpFoldResult>{zero, offset},
-                                                ArrayRef<OpFoldResult>{m, size},
+                                                ArrayRef<OpFoldResult>{rows, size},
                                                 ArrayRef<OpFoldResult>{one, one});
     op.replaceAllUsesWith(slice.getResult());
     column += segment;
   }
   for (FusedLinearOp op : group)
     op.erase();
+}
+
+void mergeGroup(const Group &group, int64_t segmentRows, WeightTrail &trail,
+                MergedWeights &mergedWeights) {
+  SmallVector<Value> weights, scales;
+  SmallVector<Location> locations;
+  SmallVector<int64_t> segments;
+  int64_t total = 0;
+  for (FusedLinearOp op : group) {
+    weights.push_back(op.getWeight());
+    scales.push_back(op.getScale());
+    locations.push_back(op.getLoc());
+    total += segments.emplace_back(roundUp(outputs(op), segmentRows));
+  }
+  FusedLinearOp first = group.front();
+  auto weight = tensorType(first.getWeight()), result = tensorType(first.getResult());
+  SmallVector<int64_t> scaleShape = {total};
+  if (int64_t groups = groupsOf(tensorType(first.getScale())); groups > 1)
+    scaleShape.push_back(groups);
+
+  auto replace = [&](ArrayRef<Value> values, RankedTensorType type) {
+    return trail.replace(values, type, first, [&](ArrayRef<WeightOp> originals) {
+      return mergedWeights.get(originals, segments, type);
+    });
+  };
+  Value mergedWeight = replace(
+      weights, RankedTensorType::get({total, weight.getDimSize(1)}, weight.getElementType()));
+  Value mergedScale = replace(scales, RankedTensorType::get(scaleShape, result.getElementType()));
+  OpBuilder builder(first);
+  Value merged = FusedLinearOp::create(
+      builder, FusedLoc::get(builder.getContext(), locations),
+      RankedTensorType::get({result.getDimSize(0), total}, result.getElementType()),
+      first.getActs(), first.getRowScales(), first.getSums(), mergedWeight, mergedScale, Value());
+  replaceBySlices(group, segments, merged);
 }
 
 struct MergeLinears : tern::impl::MergeLinearsBase<MergeLinears> {
@@ -211,8 +205,9 @@ struct MergeLinears : tern::impl::MergeLinearsBase<MergeLinears> {
       return signalPassFailure();
     }
     WeightTrail trail(getOperation());
+    MergedWeights mergedWeights;
     for (const Group &group : findGroups(getOperation(), trail))
-      mergeGroup(group, segmentRows, trail);
+      mergeGroup(group, segmentRows, trail, mergedWeights);
     trail.eraseUnused();
   }
 };

@@ -118,3 +118,29 @@ func.func @residual_and_returned(%a: tensor<?x64xi8>, %r: tensor<?xf32>, %m: ten
   %f = arith.addf %0, %3 : tensor<?x64xf32>
   return %1, %2, %f : tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>
 }
+
+// -----
+
+// The same weights at two places are merged once.
+// CHECK-COUNT-2: ternary.weight
+// CHECK-NOT: ternary.weight
+// CHECK-LABEL: @tied
+// CHECK-COUNT-2: ternary.fused_linear {{.+}} tensor<128x64x!ternary.trit>
+// CHECK-NOT: ternary.fused_linear
+ternary.weight @a : tensor<64x64x!ternary.trit> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [64, 64], encoding = random>]
+ternary.weight @b : tensor<64x64x!ternary.trit> from [#ternary.source<file = 0, offset = 2, bytes = 0, shape = [64, 64], encoding = random>]
+ternary.weight @s : tensor<1xf32> from [#ternary.source<file = 0, offset = 3, bytes = 0, shape = [1], encoding = random>]
+func.func @tied(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  %a = ternary.load @a : tensor<64x64x!ternary.trit>
+  %b = ternary.load @b : tensor<64x64x!ternary.trit>
+  %s = ternary.load @s : tensor<1xf32>
+  %q, %r, %m = ternary.quantize_rows %x group 64 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>
+  %0 = ternary.fused_linear %q, %r, %m, %a, %s : tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>, tensor<64x64x!ternary.trit>, tensor<1xf32> -> tensor<?x64xf32>
+  %1 = ternary.fused_linear %q, %r, %m, %b, %s : tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>, tensor<64x64x!ternary.trit>, tensor<1xf32> -> tensor<?x64xf32>
+  %y = arith.addf %0, %1 : tensor<?x64xf32>
+  %q2, %r2, %m2 = ternary.quantize_rows %y group 64 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>
+  %2 = ternary.fused_linear %q2, %r2, %m2, %a, %s : tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>, tensor<64x64x!ternary.trit>, tensor<1xf32> -> tensor<?x64xf32>
+  %3 = ternary.fused_linear %q2, %r2, %m2, %b, %s : tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>, tensor<64x64x!ternary.trit>, tensor<1xf32> -> tensor<?x64xf32>
+  %z = arith.addf %2, %3 : tensor<?x64xf32>
+  return %z : tensor<?x64xf32>
+}
