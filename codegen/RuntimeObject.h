@@ -17,9 +17,9 @@ struct Bytes {
   size_t size;
 };
 
-/// The relocatable ELF object that holds the whole runtime of the host's architecture. A library made
-/// with it needs libc.so.6 and libm.so.6, `--eh-frame-hdr`, and a version script that exports only
-/// tern_ symbols.
+/// The relocatable ELF object that holds the whole runtime of the host's architecture. A library
+/// made with it needs libc.so.6 and libm.so.6, `--eh-frame-hdr`, and a version script that exports
+/// only tern_ symbols.
 Bytes runtimeObject();
 
 } // namespace tern

@@ -55,8 +55,7 @@ extern "C" uint32_t tern_session_position(const tern_session_t *session) {
 }
 
 extern "C" tern_status_t tern_prefill(tern_session_t *session, const int32_t *ids, size_t count) {
-  return withSession("tern_prefill", session,
-                     [&] { return session->append(ids, count, nullptr); });
+  return withSession("tern_prefill", session, [&] { return session->append(ids, count, nullptr); });
 }
 
 extern "C" tern_status_t tern_decode(tern_session_t *session, int32_t id) {
@@ -71,8 +70,7 @@ extern "C" tern_status_t tern_prefill_logits(tern_session_t *session, const int3
     uint64_t needed;
     uint32_t vocabulary = session->model().code().vocabulary;
     if (!multiply(count, vocabulary, &needed) || needed > capacity)
-      return invalid(format("room for %zu logits, expected %zu x %u", capacity, count,
-                            vocabulary));
+      return invalid(format("room for %zu logits, expected %zu x %u", capacity, count, vocabulary));
     return session->append(ids, count, logits);
   });
 }
@@ -98,8 +96,8 @@ static Status checkLanguageCall(const tern_session &session, int64_t rows, const
   uint32_t vocabulary = session.model().code().vocabulary;
   for (int64_t i = 0; i < rows; ++i)
     if (ids[i] < 0 || uint32_t(ids[i]) >= vocabulary)
-      return invalid(format("token %lld is %d, expected 0 to %u", (long long)i, ids[i],
-                            vocabulary - 1));
+      return invalid(
+          format("token %lld is %d, expected 0 to %u", (long long)i, ids[i], vocabulary - 1));
   if (indices[0] < 0 || indices[0] > int64_t(session.capacity()) - rows)
     return invalid(format("position %lld and %lld rows do not fit %u positions",
                           (long long)indices[0], (long long)rows, session.capacity()));
@@ -121,11 +119,12 @@ extern "C" tern_status_t tern_session_run(tern_session_t *session, int64_t rows,
                             code.input_count, code.index_count, code.output_count, input_count,
                             index_count, output_count));
     if (rows < 1 || rows > int64_t(code.max_rows))
-      return invalid(format("%lld rows asked for, expected 1 to %u", (long long)rows,
-                            code.max_rows));
+      return invalid(
+          format("%lld rows asked for, expected 1 to %u", (long long)rows, code.max_rows));
     if ((input_count && !inputs) || (index_count && !indices) || (output_count && !outputs))
-      return missing(input_count && !inputs ? "inputs" : index_count && !indices ? "indices"
-                                                                                  : "outputs");
+      return missing(input_count && !inputs    ? "inputs"
+                     : index_count && !indices ? "indices"
+                                               : "outputs");
     for (size_t i = 0; i < input_count; ++i)
       if (!inputs[i])
         return missing(format("inputs[%zu]", i).c_str());
@@ -133,8 +132,8 @@ extern "C" tern_status_t tern_session_run(tern_session_t *session, int64_t rows,
       if (!outputs[i])
         return missing(format("outputs[%zu]", i).c_str());
     if (code.vocabulary != 0)
-      if (Status status = checkLanguageCall(*session, rows,
-                                            static_cast<const int32_t *>(inputs[0]), indices);
+      if (Status status =
+              checkLanguageCall(*session, rows, static_cast<const int32_t *>(inputs[0]), indices);
           !status.ok())
         return status;
     return session->run(rows, inputs, indices, outputs);

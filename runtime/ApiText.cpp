@@ -103,16 +103,15 @@ static Status readGenerateOptions(const tern_generate_options_t *in, tern_genera
     return Status::error(TERN_STATUS_INVALID_ARGUMENT, TERN_CATEGORY_NONE,
                          format("struct_size of the sampler is %zu, expected 0 or %zu",
                                 sampler.struct_size, sizeof(sampler)));
-  if (Status status =
-          readOptions(sampler.struct_size ? &sampler : nullptr, &out->sampler);
+  if (Status status = readOptions(sampler.struct_size ? &sampler : nullptr, &out->sampler);
       !status.ok())
     return status;
   return Sampler::check(out->sampler);
 }
 
 extern "C" tern_status_t tern_generate(tern_session_t *session, const char *prompt,
-                                       const tern_generate_options_t *options,
-                                       tern_text_fn on_text, void *context) {
+                                       const tern_generate_options_t *options, tern_text_fn on_text,
+                                       void *context) {
   return guarded("tern_generate", [&]() -> Status {
     if (!session || !prompt || !on_text)
       return missing(!session ? "session" : !prompt ? "prompt" : "on_text");

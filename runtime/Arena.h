@@ -12,8 +12,8 @@
 
 namespace tern {
 
-/// One region of zeroed memory straight from the system: a session's planned arena, cache and scratch.
-/// Pages nobody has touched cost nothing. Large regions ask for huge pages.
+/// One region of zeroed memory straight from the system: a session's planned arena, cache and
+/// scratch. Pages nobody has touched cost nothing. Large regions ask for huge pages.
 class Arena {
 public:
   Arena() = default;

@@ -98,8 +98,8 @@ static Status readHeader(const File &file, bool programs, Elf64_Ehdr *header) {
                                 "is %u",
                                 header->e_machine, kMachine));
   if (header->e_type != ET_DYN && !(programs && header->e_type == ET_EXEC))
-    return corrupt(format("expected a shared library (ELF type 3), found ELF type %u",
-                          header->e_type));
+    return corrupt(
+        format("expected a shared library (ELF type 3), found ELF type %u", header->e_type));
   return {};
 }
 
@@ -134,8 +134,7 @@ Status tern::checkElf(const File &file, bool programs) {
     load = true;
     uint64_t last;
     if (segment.p_memsz < segment.p_filesz || segment.p_vaddr < end ||
-        __builtin_add_overflow(segment.p_vaddr, segment.p_memsz, &last) ||
-        last > uint64_t(1) << 46)
+        __builtin_add_overflow(segment.p_vaddr, segment.p_memsz, &last) || last > uint64_t(1) << 46)
       return corrupt(format("segment %u has implausible addresses", i));
     end = last;
   }

@@ -109,8 +109,7 @@ Status Generation::run() {
 }
 
 Status tern::generate(tern_session &session, const int32_t *prompt, size_t count,
-                      const tern_generate_options_t &options, tern_text_fn onText,
-                      void *context) {
+                      const tern_generate_options_t &options, tern_text_fn onText, void *context) {
   Generation generation(session, options, onText, context);
   if (Status status = generation.prefill(prompt, count); !status.ok())
     return status;

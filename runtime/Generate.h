@@ -18,8 +18,8 @@ namespace tern {
 Status tokenizePrompt(const tern_session &session, std::string_view prompt,
                       std::vector<int32_t> *ids);
 
-/// Appends the prompt and what is sampled after it, passing text on as it becomes certain; tern.h has
-/// the details.
+/// Appends the prompt and what is sampled after it, passing text on as it becomes certain; tern.h
+/// has the details.
 Status generate(tern_session &session, const int32_t *prompt, size_t count,
                 const tern_generate_options_t &options, tern_text_fn onText, void *context);
 

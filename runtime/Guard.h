@@ -36,8 +36,8 @@ inline Status missing(const char *argument) {
                        format("%s is NULL", argument));
 }
 
-/// Copies a caller's option struct, of this or another release; NULL means defaults. What this release
-/// does not know must be zero.
+/// Copies a caller's option struct, of this or another release; NULL means defaults. What this
+/// release does not know must be zero.
 template <typename Options> Status readOptions(const Options *in, Options *out) {
   *out = {};
   out->struct_size = sizeof(Options);
@@ -45,9 +45,9 @@ template <typename Options> Status readOptions(const Options *in, Options *out) 
     return {};
   size_t size = in->struct_size;
   if (size < sizeof(size_t) || size > 4096)
-    return Status::error(TERN_STATUS_INVALID_ARGUMENT, TERN_CATEGORY_NONE,
-                         format("struct_size of the options is %zu, expected %zu", size,
-                                sizeof(Options)));
+    return Status::error(
+        TERN_STATUS_INVALID_ARGUMENT, TERN_CATEGORY_NONE,
+        format("struct_size of the options is %zu, expected %zu", size, sizeof(Options)));
   const char *bytes = reinterpret_cast<const char *>(in);
   for (size_t i = sizeof(Options); i < size; ++i)
     if (bytes[i] != 0)

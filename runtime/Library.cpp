@@ -36,7 +36,8 @@ static Status checkVariant(const tern_variant_t &variant, uint32_t index) {
     uint32_t k = kernel.packing == 0 ? 16 : 20;
     if (!kernel.name || !kernel.run || kernel.packing > 1 || kernel.rows == 0 ||
         kernel.rows > 256 || kernel.k != k)
-      return corrupt(format("descriptor: kernel %" PRIu64 " of level %s is implausible: packing %u, "
+      return corrupt(format("descriptor: kernel %" PRIu64
+                            " of level %s is implausible: packing %u, "
                             "rows %u, k %u",
                             i, variant.level, kernel.packing, kernel.rows, kernel.k));
   }
@@ -158,8 +159,8 @@ Status Library::open(const char *path, tern_verify_t verify) {
   return loaded.check(*descriptor, verify).within("payload");
 }
 
-/// The file that holds `address`. The main program's own name may be relative to a directory that is
-/// no longer the current one.
+/// The file that holds `address`. The main program's own name may be relative to a directory that
+/// is no longer the current one.
 static std::string fileOf(const void *address) {
   Dl_info info = {};
   if (!dladdr(address, &info) || !info.dli_fname)

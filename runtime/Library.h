@@ -22,7 +22,8 @@ public:
 
   /// Loads the library at `path`.
   Status open(const char *path, tern_verify_t verify);
-  /// Code already in the process; `memory` null: the payload is in or beside the file that holds it.
+  /// Code already in the process; `memory` null: the payload is in or beside the file that holds
+  /// it.
   Status openLinked(tern_query_fn query, const void *memory, uint64_t bytes, tern_verify_t verify);
 
   const tern_descriptor_t &code() const { return *descriptor; }

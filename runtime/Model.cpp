@@ -72,9 +72,8 @@ Status tern_model::chooseForced(const char *level) {
     if (std::strcmp(one.level, level) != 0)
       continue;
     if (uint64_t missing = one.cpu_features & ~cpuFeatures())
-      return unsuitable(
-          format("level %s needs %s, which this processor lacks", level,
-                 describeFeatures(missing).c_str()));
+      return unsuitable(format("level %s needs %s, which this processor lacks", level,
+                               describeFeatures(missing).c_str()));
     variant = &one;
     return {};
   }
@@ -97,8 +96,8 @@ Status tern_model::chooseBest(const tern_open_options_t &options) {
       return {};
     }
     reasons += format("level %s: self-test failed: %s", one.level, wrong.c_str());
-    warn(options, format("level %s is not used, its self-test failed: %s", one.level,
-                         wrong.c_str()));
+    warn(options,
+         format("level %s is not used, its self-test failed: %s", one.level, wrong.c_str()));
   }
   return unsuitable("no code for this processor: " + reasons);
 }

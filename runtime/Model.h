@@ -28,7 +28,7 @@ struct tern_model {
   tern::Status needTokenizer() const;
 
   tern::Library library;
-  const tern_variant_t *variant = nullptr; ///< the chosen level
+  const tern_variant_t *variant = nullptr;    ///< the chosen level
   std::unique_ptr<tern::Tokenizer> tokenizer; ///< null when the model has none
   std::string card;
 

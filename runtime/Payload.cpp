@@ -90,10 +90,10 @@ Status Payload::map(const File &file, FileRange range, Payload *out) {
   if (payload.mapping == MAP_FAILED) {
     int error = errno;
     payload.mapping = nullptr;
-    return Status::error(error == ENOMEM ? TERN_STATUS_OUT_OF_MEMORY : TERN_STATUS_IO,
-                         error == ENOMEM ? TERN_CATEGORY_MEMORY : TERN_CATEGORY_IO,
-                         format("cannot map %" PRIu64 " bytes: %s", range.bytes,
-                                strerrordesc_np(error)));
+    return Status::error(
+        error == ENOMEM ? TERN_STATUS_OUT_OF_MEMORY : TERN_STATUS_IO,
+        error == ENOMEM ? TERN_CATEGORY_MEMORY : TERN_CATEGORY_IO,
+        format("cannot map %" PRIu64 " bytes: %s", range.bytes, strerrordesc_np(error)));
   }
   payload.data = static_cast<const uint8_t *>(payload.mapping) + slack;
   payload.bytes = range.bytes;
@@ -127,23 +127,23 @@ Status Payload::checkHeader() const {
   const tern_payload_header_t &head = header();
   if (std::memcmp(head.magic, TERN_PAYLOAD_MAGIC, sizeof(head.magic)) != 0) {
     if (std::memcmp(head.magic, TERN_PAYLOAD_MAGIC, sizeof(head.magic) - 1) == 0)
-      return Status::error(TERN_STATUS_VERSION, TERN_CATEGORY_IO,
-                           format("expected payload format 1, found format '%c': recompile the "
-                                  "model with this release",
-                                  head.magic[7] >= ' ' && head.magic[7] <= '~' ? head.magic[7]
-                                                                               : '?'));
+      return Status::error(
+          TERN_STATUS_VERSION, TERN_CATEGORY_IO,
+          format("expected payload format 1, found format '%c': recompile the "
+                 "model with this release",
+                 head.magic[7] >= ' ' && head.magic[7] <= '~' ? head.magic[7] : '?'));
     return corrupt("expected the magic " TERN_PAYLOAD_MAGIC ", found something else");
   }
   if (head.section_count == 0 || head.section_count > kMostSections)
-    return corrupt(format("expected 1 to %u sections, found %u", kMostSections,
-                          head.section_count));
+    return corrupt(
+        format("expected 1 to %u sections, found %u", kMostSections, head.section_count));
   uint64_t expected = sizeof(head) + head.section_count * sizeof(tern_payload_section_t);
   if (head.header_bytes != expected)
     return corrupt(format("expected a header of %" PRIu64 " bytes for %u sections, found %u",
                           expected, head.section_count, head.header_bytes));
   if (head.total_bytes != bytes || expected > bytes)
-    return corrupt(format("expected %" PRIu64 " bytes in all, found %" PRIu64, head.total_bytes,
-                          bytes));
+    return corrupt(
+        format("expected %" PRIu64 " bytes in all, found %" PRIu64, head.total_bytes, bytes));
   if (uint64_t found = hashHeader(data, head.header_bytes); found != head.header_xxh3)
     return corrupt(format("header checksum differs, expected %016" PRIx64 ", found %016" PRIx64,
                           head.header_xxh3, found));
@@ -155,8 +155,7 @@ Status Payload::checkTable() const {
   for (uint32_t i = 0; i < header().section_count; ++i) {
     const tern_payload_section_t &one = table()[i];
     std::string name = sectionName(one.kind);
-    if (one.offset < header().header_bytes || one.offset > bytes ||
-        one.bytes > bytes - one.offset)
+    if (one.offset < header().header_bytes || one.offset > bytes || one.bytes > bytes - one.offset)
       return corrupt(format("%s: %" PRIu64 " bytes at %" PRIu64 " do not lie between the header "
                             "(%u bytes) and the end (%" PRIu64 ")",
                             name.c_str(), one.bytes, one.offset, header().header_bytes, bytes));
@@ -170,8 +169,8 @@ Status Payload::checkTable() const {
     for (uint32_t j = 0; j < i; ++j) {
       const tern_payload_section_t &other = table()[j];
       if (one.offset < other.offset + other.bytes && other.offset < one.offset + one.bytes)
-        return corrupt(format("%s: overlaps the %s", name.c_str(),
-                              sectionName(other.kind).c_str()));
+        return corrupt(
+            format("%s: overlaps the %s", name.c_str(), sectionName(other.kind).c_str()));
     }
   }
   return {};

@@ -65,7 +65,7 @@ Product makeProduct(const tern_kernel_t &kernel, int64_t m, int64_t groups, Piec
   Product product = {};
   int8_t *trits = product.trits = pieces.take<int8_t>(n * columns);
   for (int64_t i = 0; i < n * columns; ++i)
-    trits[i] = i % columns >= columns - padding ? 0
+    trits[i] = i % columns >= columns - padding        ? 0
                : i % (kernel.rows * columns) < columns ? 1 // the largest sums a row can have
                                                        : int8_t(random.next() % 3) - 1;
   int64_t blockBytes = kTiles * kernel.rows * 4;
@@ -92,9 +92,10 @@ Product makeProduct(const tern_kernel_t &kernel, int64_t m, int64_t groups, Piec
     residual[i] = random.unit();
     out[i] = product.expected[i] = kUntouched;
   }
-  product.args = {weight,      scale, acts, rowScales, sums,    groups == 1 ? nullptr : residual,
-                  out,         kActsStride, groups, n, m,       0,
-                  kBlocks - 1, kTiles, groups};
+  product.args = {
+      weight,      scale,       acts,   rowScales, sums, groups == 1 ? nullptr : residual,
+      out,         kActsStride, groups, n,         m,    0,
+      kBlocks - 1, kTiles,      groups};
   return product;
 }
 
@@ -102,8 +103,8 @@ std::string compare(const Product &product, int64_t n) {
   const tern_matmul_args_t &args = product.args;
   for (int64_t i = 0; i < args.m * n; ++i)
     if (std::memcmp(&args.out[i], &product.expected[i], sizeof(float)) != 0)
-      return format("row %" PRId64 " of %" PRId64 ", column %" PRId64 " of %" PRId64
-                    " (%" PRId64 " groups): expected %.9g, found %.9g",
+      return format("row %" PRId64 " of %" PRId64 ", column %" PRId64 " of %" PRId64 " (%" PRId64
+                    " groups): expected %.9g, found %.9g",
                     i / n, args.m, i % n, n, args.groups, double(product.expected[i]),
                     double(args.out[i]));
   return {};

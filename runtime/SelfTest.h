@@ -12,15 +12,15 @@
 
 namespace tern {
 
-/// Packs `rows` rows of `tiles * k` trits, row after row, as `#ternary.packing` describes (packing and
-/// k as in tern_kernel_t) into `tiles * rows * 4` bytes.
+/// Packs `rows` rows of `tiles * k` trits, row after row, as `#ternary.packing` describes (packing
+/// and k as in tern_kernel_t) into `tiles * rows * 4` bytes.
 void packBlock(uint32_t packing, uint32_t rows, int64_t tiles, const int8_t *trits, uint8_t *out);
 
 /// What `args` asks for, in plain C over trits that are not packed: `block_end` blocks of rows.
 void plainMatmul(const tern_matmul_args_t &args, const int8_t *trits, uint32_t rows, uint32_t k);
 
-/// Runs one kernel on small pseudo-random products and compares every bit. Empty if it is right, else
-/// what differed.
+/// Runs one kernel on small pseudo-random products and compares every bit. Empty if it is right,
+/// else what differed.
 std::string testKernel(const tern_kernel_t &kernel);
 
 /// All kernels of a variant. The first that is wrong, as "kernel NAME: ...", or empty.

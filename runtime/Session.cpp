@@ -31,9 +31,8 @@ Status tern_session::create(const tern_model &model, const tern_session_options_
   if (Status status = Threads::create(options.threads, &session->threads); !status.ok())
     return status;
   if (Status status = session->allocate(); !status.ok())
-    return std::move(status).within(
-        format("a session of %u positions and %u threads", session->room,
-               session->threads->size()));
+    return std::move(status).within(format("a session of %u positions and %u threads",
+                                           session->room, session->threads->size()));
   *out = std::move(session);
   return {};
 }
@@ -105,9 +104,9 @@ Status tern_session::checkTokens(const int32_t *ids, size_t count) const {
     if (ids[i] < 0 || uint32_t(ids[i]) >= vocabulary)
       return invalid(format("token %zu is %d, expected 0 to %u", i, ids[i], vocabulary - 1));
   if (count > room - used)
-    return Status::error(TERN_STATUS_CONTEXT_FULL, TERN_CATEGORY_MEMORY,
-                         format("%zu tokens do not fit: %u of %u positions are used", count, used,
-                                room));
+    return Status::error(
+        TERN_STATUS_CONTEXT_FULL, TERN_CATEGORY_MEMORY,
+        format("%zu tokens do not fit: %u of %u positions are used", count, used, room));
   return {};
 }
 

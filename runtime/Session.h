@@ -20,7 +20,8 @@ struct tern_session {
   static tern::Status create(const tern_model &model, const tern_session_options_t &options,
                              std::unique_ptr<tern_session> *out);
 
-  /// Appends tokens. `all` null: only the last one's logits are computed; else those of every token.
+  /// Appends tokens. `all` null: only the last one's logits are computed; else those of every
+  /// token.
   tern::Status append(const int32_t *ids, size_t count, float *all);
   /// As tern_session_run.
   tern::Status run(int64_t rows, const void *const *inputs, const int64_t *indices,

@@ -32,7 +32,8 @@ public:
   std::string message() const;
   /// Adds an outer context: "opening model.so".
   Status within(std::string context) &&;
-  /// Makes this the calling thread's last error (what tern_error_message shows) and returns its code.
+  /// Makes this the calling thread's last error (what tern_error_message shows) and returns its
+  /// code.
   tern_status_t publish() &&;
 
 private:

@@ -28,6 +28,8 @@ namespace {
 
 /// About 50 microseconds: longer than any phase is late, shorter than a time slice.
 constexpr unsigned kSpins = 2000;
+/// Enough to notice that the machine has become idle again.
+constexpr unsigned kLeastSpins = 32;
 /// Time slices given away before sleeping.
 constexpr unsigned kYields = 8;
 
@@ -78,12 +80,17 @@ void Signal::raise() {
     futex(&value, FUTEX_WAKE, INT_MAX);
 }
 
-void Signal::waitWhile(uint32_t old, unsigned spins) {
+void Signal::waitWhile(uint32_t old, unsigned most) {
+  unsigned spins = std::min(patience.load(std::memory_order_relaxed), most);
   for (unsigned i = 0; i < spins; ++i) {
-    if (load() != old)
+    if (load() != old) {
+      if (spins < most)
+        patience.store(spins * 2, std::memory_order_relaxed);
       return;
+    }
     relax();
   }
+  patience.store(std::max(spins / 2, kLeastSpins), std::memory_order_relaxed);
   for (unsigned i = 0; i < kYields; ++i) {
     if (load() != old)
       return;

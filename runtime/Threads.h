@@ -18,17 +18,20 @@
 namespace tern {
 
 /// A counter threads wait on: they spin for a while, then give up their time slice, then sleep.
+/// They spin less where that did not help lately: on a busy machine whoever is waited for may need
+/// the core.
 class Signal {
 public:
   uint32_t load() const { return value.load(std::memory_order_acquire); }
   /// Raises the value by one and wakes whoever waits.
   void raise();
-  /// Returns when the value is no longer `old`.
-  void waitWhile(uint32_t old, unsigned spins);
+  /// Returns when the value is no longer `old`. Spins at most `most` times.
+  void waitWhile(uint32_t old, unsigned most);
 
 private:
   alignas(64) std::atomic<uint32_t> value{0};
   std::atomic<uint32_t> sleepers{0};
+  std::atomic<unsigned> patience{UINT32_MAX}; ///< spins that seem worth while
 };
 
 /// Lets `count` threads meet, any number of times. What a thread wrote before is seen by all after.

@@ -104,27 +104,26 @@ tern_variant_t FAKE_SYMBOL(Variants)[3] = {
 
 tern_variant_t FAKE_SYMBOL(GenericVariant) = {"fake", 0, forwardGeneric, FAKE_SYMBOL(Kernels), 2};
 
-tern_descriptor_t FAKE_SYMBOL(Descriptor) = {
-    sizeof(tern_descriptor_t),
-    TERN_ABI_VERSION,
-    "0.0.fake",
-    FAKE_SIDECAR,
-    FAKE_LAYOUT_ID,
-    FAKE_SYMBOL(Variants),
-    3,
-    FAKE_MAX_ROWS,
-    FAKE_MAX_ROWS * sizeof(float),
-    sizeof(int32_t),
-    sizeof(int32_t),
-    FAKE_WEIGHTS_BYTES,
-    FAKE_VOCABULARY,
-    8,
-    1,
-    FAKE_MAX_POSITIONS,
-    1,
-    2,
-    1,
-    0};
+tern_descriptor_t FAKE_SYMBOL(Descriptor) = {sizeof(tern_descriptor_t),
+                                             TERN_ABI_VERSION,
+                                             "0.0.fake",
+                                             FAKE_SIDECAR,
+                                             FAKE_LAYOUT_ID,
+                                             FAKE_SYMBOL(Variants),
+                                             3,
+                                             FAKE_MAX_ROWS,
+                                             FAKE_MAX_ROWS * sizeof(float),
+                                             sizeof(int32_t),
+                                             sizeof(int32_t),
+                                             FAKE_WEIGHTS_BYTES,
+                                             FAKE_VOCABULARY,
+                                             8,
+                                             1,
+                                             FAKE_MAX_POSITIONS,
+                                             1,
+                                             2,
+                                             1,
+                                             0};
 
 __attribute__((visibility("default"))) const tern_descriptor_t *FAKE_QUERY(uint32_t abi_version) {
   return abi_version == TERN_ABI_VERSION ? &FAKE_SYMBOL(Descriptor) : NULL;

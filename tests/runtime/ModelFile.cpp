@@ -72,8 +72,7 @@ std::string tern::test::withPayload(std::string_view library, std::string_view p
   Elf64_Ehdr header;
   std::memcpy(&header, file.data(), sizeof(header));
   std::vector<Elf64_Shdr> sections(header.e_shnum);
-  std::memcpy(sections.data(), file.data() + header.e_shoff,
-              sections.size() * sizeof(Elf64_Shdr));
+  std::memcpy(sections.data(), file.data() + header.e_shoff, sections.size() * sizeof(Elf64_Shdr));
   Elf64_Shdr &names = sections[header.e_shstrndx];
   std::string text = file.substr(names.sh_offset, names.sh_size);
   Elf64_Shdr added = {};

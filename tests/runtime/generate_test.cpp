@@ -20,8 +20,8 @@ namespace {
 
 constexpr int32_t kBegin = 256, kEnd = 257;
 
-/// Bytes are the tokens 0 .. 255; 256 begins a text, 257 ends it; 258 to 299 are "<258>" to "<299>".
-/// There are no merges.
+/// Bytes are the tokens 0 .. 255; 256 begins a text, 257 ends it; 258 to 299 are "<258>" to
+/// "<299>". There are no merges.
 std::string byteTokenizer(bool withEnd) {
   tern_tokenizer_header_t header = {};
   std::memcpy(header.magic, TERN_TOKENIZER_MAGIC, sizeof(header.magic));
@@ -183,8 +183,7 @@ TEST_F(Generate, GoesOnFromWhereItStopped) {
 }
 
 TEST_F(Generate, StopsAtAnEndTokenUnlessToldOtherwise) {
-  std::string prompt =
-      findPrompt([](const std::vector<int32_t> &ids) { return ids[2] == kEnd; });
+  std::string prompt = findPrompt([](const std::vector<int32_t> &ids) { return ids[2] == kEnd; });
   options.max_tokens = 8;
   ASSERT_EQ(generate(prompt.c_str()), TERN_STATUS_OK);
   std::erase(output.ids, -1);
@@ -212,9 +211,8 @@ TEST_F(Generate, PassesOnWholeCharactersOnly) {
 }
 
 TEST_F(Generate, GivesWhatWasHeldBackAtTheEnd) {
-  std::string prompt = findPrompt([](const std::vector<int32_t> &ids) {
-    return ids[0] >= 0xe1 && ids[0] <= 0xec;
-  });
+  std::string prompt =
+      findPrompt([](const std::vector<int32_t> &ids) { return ids[0] >= 0xe1 && ids[0] <= 0xec; });
   options.max_tokens = 1;
   ASSERT_EQ(generate(prompt.c_str()), TERN_STATUS_OK);
   EXPECT_EQ(output.pieces, (std::vector<std::string>{"", "\xef\xbf\xbd"}));
@@ -294,16 +292,13 @@ TEST_F(Generate, WorksFromIdsWithoutATokenizer) {
   const char *stops[] = {"x"};
   options.stop = stops;
   options.stop_count = 1;
-  EXPECT_EQ(tern_generate_ids(session, nullptr, 0, &options, take, &output),
-            TERN_STATUS_NOT_FOUND);
+  EXPECT_EQ(tern_generate_ids(session, nullptr, 0, &options, take, &output), TERN_STATUS_NOT_FOUND);
 }
 
 TEST_F(Generate, ArgumentsAreChecked) {
   EXPECT_EQ(tern_generate(nullptr, "a", &options, take, &output), TERN_STATUS_INVALID_ARGUMENT);
-  EXPECT_EQ(tern_generate(session, nullptr, &options, take, &output),
-            TERN_STATUS_INVALID_ARGUMENT);
-  EXPECT_EQ(tern_generate(session, "a", &options, nullptr, nullptr),
-            TERN_STATUS_INVALID_ARGUMENT);
+  EXPECT_EQ(tern_generate(session, nullptr, &options, take, &output), TERN_STATUS_INVALID_ARGUMENT);
+  EXPECT_EQ(tern_generate(session, "a", &options, nullptr, nullptr), TERN_STATUS_INVALID_ARGUMENT);
   EXPECT_EQ(tern_generate_ids(session, nullptr, 2, &options, take, &output),
             TERN_STATUS_INVALID_ARGUMENT);
   EXPECT_EQ(tern_generate_ids(session, nullptr, 0, &options, take, &output),

@@ -47,9 +47,7 @@ void release(void *memory) {
 
 void *operator new(size_t size) { return allocate(size); }
 void *operator new[](size_t size) { return allocate(size); }
-void *operator new(size_t size, std::align_val_t align) {
-  return allocate(size, size_t(align));
-}
+void *operator new(size_t size, std::align_val_t align) { return allocate(size, size_t(align)); }
 void operator delete(void *memory) noexcept { release(memory); }
 void operator delete[](void *memory) noexcept { release(memory); }
 void operator delete(void *memory, size_t) noexcept { release(memory); }

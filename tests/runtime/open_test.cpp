@@ -78,8 +78,7 @@ protected:
 TEST_F(Open, ReadsALibraryWithItsPayload) {
   std::string path = write("good.so", good);
   tern_model_t *model = nullptr;
-  ASSERT_EQ(tern_model_open(path.c_str(), nullptr, &model), TERN_STATUS_OK)
-      << tern_error_message();
+  ASSERT_EQ(tern_model_open(path.c_str(), nullptr, &model), TERN_STATUS_OK) << tern_error_message();
   tern_model_info_t info = {};
   info.struct_size = sizeof(info);
   ASSERT_EQ(tern_model_get_info(model, &info), TERN_STATUS_OK);
@@ -261,8 +260,10 @@ TEST(Payload, RefusesSealedButImplausibleTables) {
       {"total", [](auto &h, auto *) { h.total_bytes += 1; }, "bytes in all"},
       {"layout", [](auto &h, auto *) { h.layout_id[3] ^= 1; },
        "made for other code: expected layout 01020304"},
-      {"unaligned", [](auto &, auto *s) { s[0].offset += 64; }, "offset that is a multiple of 4096"},
-      {"past the end", [](auto &, auto *s) { s[0].bytes = 1 << 20; }, "weights section: 1048576 bytes"},
+      {"unaligned", [](auto &, auto *s) { s[0].offset += 64; },
+       "offset that is a multiple of 4096"},
+      {"past the end", [](auto &, auto *s) { s[0].bytes = 1 << 20; },
+       "weights section: 1048576 bytes"},
       {"far", [](auto &, auto *s) { s[1].offset = UINT64_MAX - 4; }, "card section:"},
       {"wraps", [](auto &, auto *s) { s[1].bytes = UINT64_MAX - 100; }, "card section:"},
       {"in the header", [](auto &, auto *s) { s[1].offset = 16; }, "do not lie between"},
@@ -322,8 +323,7 @@ TEST(Payload, MemoryMustBeAligned) {
 
 TEST(Payload, IsLookedForInTheProgramThatHoldsTheCode) {
   tern_model_t *model = nullptr;
-  EXPECT_EQ(tern_model_open_linked(fake_query, nullptr, 0, nullptr, &model),
-            TERN_STATUS_NOT_FOUND);
+  EXPECT_EQ(tern_model_open_linked(fake_query, nullptr, 0, nullptr, &model), TERN_STATUS_NOT_FOUND);
   EXPECT_STREQ(tern_error_message(), "opening a linked model: reading /proc/self/exe: no section "
                                      ".tern.payload in the file");
 }
@@ -351,8 +351,8 @@ TEST(Descriptor, ImplausibleOnesAreRefused) {
       {"rows", [](auto &d) { d.max_rows = 0; }, TERN_STATUS_CORRUPT, "max_rows is 0"},
       {"arena", [](auto &d) { d.arena_bytes = UINT64_MAX; }, TERN_STATUS_CORRUPT, "arena_bytes"},
       {"kv", [](auto &d) { d.kv_bytes_per_position = UINT64_MAX; }, TERN_STATUS_CORRUPT, "kv_"},
-      {"scratch", [](auto &d) { d.scratch_bytes_per_position = UINT64_MAX; },
-       TERN_STATUS_CORRUPT, "scratch_bytes"},
+      {"scratch", [](auto &d) { d.scratch_bytes_per_position = UINT64_MAX; }, TERN_STATUS_CORRUPT,
+       "scratch_bytes"},
       {"weights", [](auto &d) { d.weights_bytes = UINT64_MAX; }, TERN_STATUS_CORRUPT,
        "expected weights_bytes up to 70368744177664"},
       {"vocabulary", [](auto &d) { d.vocabulary = UINT32_MAX; }, TERN_STATUS_CORRUPT,
@@ -367,8 +367,8 @@ TEST(Descriptor, ImplausibleOnesAreRefused) {
        "level 2 has no name or no code"},
       {"kernels", [](auto &) { fakeVariants[1].kernels = nullptr; }, TERN_STATUS_CORRUPT,
        "level fake has an implausible list of 2 kernels"},
-      {"kernel count", [](auto &) { fakeVariants[1].kernel_count = 1 << 20; },
-       TERN_STATUS_CORRUPT, "list of 1048576 kernels"},
+      {"kernel count", [](auto &) { fakeVariants[1].kernel_count = 1 << 20; }, TERN_STATUS_CORRUPT,
+       "list of 1048576 kernels"},
       {"packing", [](auto &) { fakeKernels[0].packing = 2; }, TERN_STATUS_CORRUPT,
        "kernel 0 of level alien is implausible: packing 2"},
       {"kernel rows", [](auto &) { fakeKernels[1].rows = 0; }, TERN_STATUS_CORRUPT, "rows 0"},
@@ -394,8 +394,7 @@ TEST(Descriptor, SidecarMustBeAPlainName) {
   for (const char *name : {"", "..", ".", "a/b", "/etc/passwd"}) {
     fakeDescriptor.sidecar = name;
     tern_model_t *model = nullptr;
-    EXPECT_EQ(tern_model_open_linked(fake_query, nullptr, 0, nullptr, &model),
-              TERN_STATUS_CORRUPT);
+    EXPECT_EQ(tern_model_open_linked(fake_query, nullptr, 0, nullptr, &model), TERN_STATUS_CORRUPT);
     EXPECT_NE(std::string(tern_error_message()).find("not a plain file name"), std::string::npos);
   }
   fakeDescriptor.sidecar = nullptr;
@@ -425,9 +424,10 @@ TEST(Level, AWrongKernelMakesItFallBackLoudly) {
   tern_model_t *model = openFake(&options);
   EXPECT_EQ(levelOf(model), "spare");
   ASSERT_EQ(warnings.size(), 1u);
-  EXPECT_NE(warnings[0].find("level fake is not used, its self-test failed: kernel "
-                             "gemv_two_bit_wrong: row 0 of 1, column 31 of 48 (1 groups): expected"),
-            std::string::npos)
+  EXPECT_NE(
+      warnings[0].find("level fake is not used, its self-test failed: kernel "
+                       "gemv_two_bit_wrong: row 0 of 1, column 31 of 48 (1 groups): expected"),
+      std::string::npos)
       << warnings[0];
   std::vector<std::string> lines;
   EXPECT_EQ(tern_model_self_test(model, collect, &lines), TERN_STATUS_INTERNAL);
@@ -455,8 +455,9 @@ TEST(Level, CanBeForced) {
   options.level = "x";
   EXPECT_EQ(tern_model_open_linked(fake_query, payload.data, payload.size, &options, &model),
             TERN_STATUS_INVALID_ARGUMENT);
-  EXPECT_STREQ(tern_error_message(), "tern_model_open_linked: opening a linked model: no level x in "
-                                     "the model, it has alien, fake, spare");
+  EXPECT_STREQ(tern_error_message(),
+               "tern_model_open_linked: opening a linked model: no level x in "
+               "the model, it has alien, fake, spare");
 }
 
 TEST(Level, NoneThatRunsIsAnError) {

@@ -63,44 +63,43 @@ TEST(SelfTest, NoticesEveryKindOfMistake) {
   struct Case {
     const char *name;
     tern_matmul_fn run;
-  } cases[] = {
-      {"nothing computed", [](const tern_matmul_args_t *) {}},
-      {"residual left out",
-       [](const tern_matmul_args_t *args) {
-         tern_matmul_args_t other = *args;
-         other.residual = nullptr;
-         inner(&other);
-       }},
-      {"only one row",
-       [](const tern_matmul_args_t *args) {
-         tern_matmul_args_t other = *args;
-         other.m = 1;
-         inner(&other);
-       }},
-      {"last tile left out",
-       [](const tern_matmul_args_t *args) {
-         tern_matmul_args_t other = *args;
-         if (other.groups == 1)
-           other.k_tiles -= 1;
-         inner(&other);
-       }},
-      {"starts at the first block",
-       [](const tern_matmul_args_t *args) {
-         tern_matmul_args_t other = *args;
-         other.block_begin = 0;
-         inner(&other);
-       }},
-      {"goes on to the last block",
-       [](const tern_matmul_args_t *args) {
-         tern_matmul_args_t other = *args;
-         other.block_end += 1;
-         inner(&other);
-       }},
-      {"row scale applied twice", [](const tern_matmul_args_t *args) {
-         inner(args);
-         for (int64_t m = 0; m < args->m; ++m)
-           args->out[m * args->out_stride + args->block_begin * 16] *= args->row_scales[m];
-       }}};
+  } cases[] = {{"nothing computed", [](const tern_matmul_args_t *) {}},
+               {"residual left out",
+                [](const tern_matmul_args_t *args) {
+                  tern_matmul_args_t other = *args;
+                  other.residual = nullptr;
+                  inner(&other);
+                }},
+               {"only one row",
+                [](const tern_matmul_args_t *args) {
+                  tern_matmul_args_t other = *args;
+                  other.m = 1;
+                  inner(&other);
+                }},
+               {"last tile left out",
+                [](const tern_matmul_args_t *args) {
+                  tern_matmul_args_t other = *args;
+                  if (other.groups == 1)
+                    other.k_tiles -= 1;
+                  inner(&other);
+                }},
+               {"starts at the first block",
+                [](const tern_matmul_args_t *args) {
+                  tern_matmul_args_t other = *args;
+                  other.block_begin = 0;
+                  inner(&other);
+                }},
+               {"goes on to the last block",
+                [](const tern_matmul_args_t *args) {
+                  tern_matmul_args_t other = *args;
+                  other.block_end += 1;
+                  inner(&other);
+                }},
+               {"row scale applied twice", [](const tern_matmul_args_t *args) {
+                  inner(args);
+                  for (int64_t m = 0; m < args->m; ++m)
+                    args->out[m * args->out_stride + args->block_begin * 16] *= args->row_scales[m];
+                }}};
   for (const Case &one : cases) {
     tern_kernel_t kernel = fakeKernels[0];
     kernel.run = one.run;

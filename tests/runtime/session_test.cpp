@@ -77,8 +77,7 @@ TEST_F(Session, PrefillLogitsHasOneRowAToken) {
   EXPECT_EQ(std::memcmp(last, logits.data() + 8 * FAKE_VOCABULARY, FAKE_VOCABULARY * 4), 0);
   EXPECT_EQ(tern_prefill_logits(session, ids.data(), 2, logits.data(), 2 * FAKE_VOCABULARY - 1),
             TERN_STATUS_INVALID_ARGUMENT);
-  EXPECT_STREQ(tern_error_message(),
-               "tern_prefill_logits: room for 599 logits, expected 2 x 300");
+  EXPECT_STREQ(tern_error_message(), "tern_prefill_logits: room for 599 logits, expected 2 x 300");
   EXPECT_EQ(tern_prefill_logits(session, ids.data(), SIZE_MAX / 8, logits.data(), 600),
             TERN_STATUS_INVALID_ARGUMENT);
 }

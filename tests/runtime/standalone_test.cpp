@@ -18,13 +18,13 @@ TEST(Standalone, OneLibraryHoldsModelAndRuntime) {
   TemporaryFolder folder;
   std::string path = folder.file("standalone.so"), log = folder.file("log");
   writeFile(path, withPayload(readFile(TERN_FAKE_STANDALONE_MODEL), fakePayload()));
-  std::string command =
-      std::string(TERN_STANDALONE_MAIN) + " '" + path + "' > '" + log + "' 2>&1";
+  std::string command = std::string(TERN_STANDALONE_MAIN) + " '" + path + "' > '" + log + "' 2>&1";
   int status = std::system(command.c_str());
   std::string output = readFile(log);
   EXPECT_EQ(status, 0) << output;
   EXPECT_NE(output.find("version 0."), std::string::npos) << output;
-  EXPECT_NE(output.find("expected failure: tern_model_open_linked: opening a linked model: "), std::string::npos)
+  EXPECT_NE(output.find("expected failure: tern_model_open_linked: opening a linked model: "),
+            std::string::npos)
       << output;
 }
 
@@ -33,8 +33,7 @@ TEST(Standalone, CanBeOpenedByAnotherRuntimeToo) {
   std::string path = folder.file("standalone.so");
   writeFile(path, withPayload(readFile(TERN_FAKE_STANDALONE_MODEL), fakePayload()));
   tern_model_t *model = nullptr;
-  ASSERT_EQ(tern_model_open(path.c_str(), nullptr, &model), TERN_STATUS_OK)
-      << tern_error_message();
+  ASSERT_EQ(tern_model_open(path.c_str(), nullptr, &model), TERN_STATUS_OK) << tern_error_message();
   tern_model_close(model);
 }
 

@@ -70,8 +70,7 @@ TEST(Status, LongTextsAreCut) {
 }
 
 TEST(Status, FailedAllocationsEndAtTheBoundary) {
-  EXPECT_EQ(guarded("call", []() -> Status { throw std::bad_alloc(); }),
-            TERN_STATUS_OUT_OF_MEMORY);
+  EXPECT_EQ(guarded("call", []() -> Status { throw std::bad_alloc(); }), TERN_STATUS_OUT_OF_MEMORY);
   EXPECT_STREQ(tern_error_message(), "out of memory");
   EXPECT_EQ(tern_error_category(), TERN_CATEGORY_MEMORY);
   EXPECT_EQ(guarded("call", []() -> Status { throw std::length_error(""); }),

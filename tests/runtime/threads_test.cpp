@@ -55,11 +55,11 @@ TEST(Threads, EveryMemberRunsOncePerJob) {
   ASSERT_TRUE(Threads::create(4, &team).ok());
   std::vector<int> runs(4);
   for (int round = 0; round < 500; ++round)
-    ASSERT_TRUE(team->run([](void *runs, uint32_t thread) {
-                      ++(*static_cast<std::vector<int> *>(runs))[thread];
-                    },
-                    &runs)
-                    .ok());
+    ASSERT_TRUE(
+        team->run([](void *runs,
+                     uint32_t thread) { ++(*static_cast<std::vector<int> *>(runs))[thread]; },
+                  &runs)
+            .ok());
   EXPECT_EQ(runs, std::vector<int>(4, 500));
 }
 
