@@ -20,7 +20,7 @@ namespace tern::import {
 struct ImportedModel {
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::string folder;        ///< where `ternary.files` are
-  std::string tokenizerBlob; ///< runtime/text/TokenizerBlob.h; empty when the model has none
+  std::string tokenizerBlob; ///< tern/tokenizer_blob.h; empty when the model has none
   std::string card;          ///< JSON: family, sizes, tokens, sampling defaults, licence
 };
 
