@@ -72,10 +72,10 @@ protected:
     }
   }
 
-  /// Every small shape: all tails of tokens, rows and columns.
+  /// Small shapes: all tails of tokens and columns, and rows around the ends of row blocks.
   void smallShapes() {
     for (int64_t m = 1; m <= row->mr + 2; ++m)
-      for (int64_t n = 1; n <= 2 * row->packing.rows + 1; ++n)
+      for (int64_t n : {1, 2, 7, 15, 16, 17, 31, 32, 33})
         for (int64_t k = 0; k <= 2 * row->packing.k + 1; ++k) {
           MatmulShape shape;
           shape.m = m == row->mr + 2 ? std::max<int64_t>(17, m) : m;
