@@ -73,8 +73,7 @@ llvm::StringRef rowKernelSymbol(RowKernel kernel) {
 
 void emitRowKernel(OpBuilder &builder, Location loc, ModuleOp module, RowKernel kernel,
                    ValueRange operands) {
-  LLVM::LLVMFuncOp callee =
-      declare(builder, module, kSignatures[static_cast<unsigned>(kernel)]);
+  LLVM::LLVMFuncOp callee = declare(builder, module, kSignatures[static_cast<unsigned>(kernel)]);
   assert(llvm::equal(operands.getTypes(), callee.getFunctionType().getParams()) &&
          "operands as the kernel's enumerator lists them");
   LLVM::CallOp::create(builder, loc, callee, operands);

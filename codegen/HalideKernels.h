@@ -52,8 +52,8 @@ enum class RowKernel {
   /// Dots of `x` with `rows` table rows, `stride` elements apart, in order. To split, pass the
   /// first row's address and the place of its result. `out` has no padding and gets none.
   HeadF32,
-  HeadF16,  ///< the same
-  HeadBF16, ///< the same
+  HeadF16,     ///< the same
+  HeadBF16,    ///< the same
   ZeroPadding, ///< p row, i n: zeros in row[n .. paddedRow(n))
 };
 constexpr unsigned kRowKernelCount = static_cast<unsigned>(RowKernel::ZeroPadding) + 1;

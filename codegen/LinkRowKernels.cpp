@@ -231,9 +231,9 @@ private:
     builder.CreateCondBr(builder.CreateIsNull(rest), whole, uneven);
     builder.SetInsertPoint(uneven);
     builder.CreateCondBr(builder.CreateICmpUGE(size, builder.getInt64(32)), shifted, shorter);
-    for (auto [block, name] : {std::pair(whole, "attention_scores"),
-                               std::pair(shifted, "attention_scores_shifted"),
-                               std::pair(shorter, "attention_scores_short")}) {
+    for (auto [block, name] :
+         {std::pair(whole, "attention_scores"), std::pair(shifted, "attention_scores_shifted"),
+          std::pair(shorter, "attention_scores_short")}) {
       builder.SetInsertPoint(block);
       call(name, buffers, scalars);
       builder.CreateBr(done);

@@ -25,8 +25,8 @@ Expr halide::exponential(Expr x) {
   Expr n = roundEven(x * 1.44269504088896341f);
   Expr r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
   Expr poly = 1.9875691500e-4f;
-  for (float c : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f,
-                  5.0000001201e-1f})
+  for (float c :
+       {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f})
     poly = poly * r + c;
   Expr p = 1.0f + (r + (r * r) * poly);
   return reinterpret<float>(reinterpret<int32_t>(p) + cast<int32_t>(n) * (1 << 23));

@@ -208,11 +208,8 @@ void Kernels::addQuantize(const std::string &name, bool normalise) {
   scale.compute_root();
 
   // With one group, n may be any number: zeros fill the last 32.
-  Func partial("partial");
-  RDom r(0, (group + (kLanes - 1)) / kLanes), l(0, kLanes);
-  partial(lane) = 0;
-  Stages stages;
   Func perGroup("per_group");
+  RDom r(0, (group + (kLanes - 1)) / kLanes), l(0, kLanes);
   perGroup(lane, g) = 0;
   perGroup(lane, g) += cast<int32_t>(values(g * group + 32 * r + lane));
   perGroup.bound(lane, 0, kLanes).vectorize(lane, kVector).unroll(lane);
@@ -364,13 +361,13 @@ void Kernels::addMix() {
   std::vector<Func> sums;
   for (const auto &[width, count] : passes) {
     RDom t(0, length), r(0, width, 0, count);
-    Expr first = width == 16 ? min(size - left + 16 * r.y, size - 16)
-                             : width * r.y;
-    Expr firstOf = width == 16 ? min(size - left + 16 * b, size - 16) : width * b;
+    auto first = [&, width = width](Expr block) {
+      return width == 16 ? min(size - left + 16 * block, size - 16) : width * block;
+    };
     Func sum("sum_" + std::to_string(width));
     sum(x, b) = 0.0f;
-    sum(x, b) += weights(t) * values(firstOf + x, t);
-    out(first + r.x) = sum(r.x, r.y) * inverse(0);
+    sum(x, b) += weights(t) * values(first(b) + x, t);
+    out(first(r.y) + r.x) = sum(r.x, r.y) * inverse(0);
     sum.bound(x, 0, width).store_in(MemoryType::Stack);
     int vector = std::min(width, kVector);
     sum.vectorize(x, vector).unroll(x);

@@ -100,8 +100,7 @@ RowKernelModule::RowKernelModule(const Target &target) : jit(std::make_unique<Ji
   jit->lljit = llvm::cantFail(llvm::orc::LLJITBuilder().create());
   llvm::cantFail(jit->lljit->addObjectFile(std::move(buffer)));
   for (unsigned kernel = 0; kernel < kRowKernelCount; ++kernel)
-    addresses[kernel] =
-        llvm::cantFail(jit->lljit->lookup(callerName(kernel))).toPtr<void *>();
+    addresses[kernel] = llvm::cantFail(jit->lljit->lookup(callerName(kernel))).toPtr<void *>();
 }
 
 RowKernelModule::~RowKernelModule() = default;
