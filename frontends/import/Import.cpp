@@ -10,6 +10,7 @@
 #include "frontends/import/Card.h"
 #include "frontends/import/Config.h"
 #include "frontends/import/Safetensors.h"
+#include "frontends/import/Tokenizer.h"
 #include "frontends/import/Weights.h"
 #include "frontends/import/families/Family.h"
 #include "mlir/IR/Verifier.h"
@@ -285,8 +286,14 @@ static Expected<ImportedModel> importFolder(mlir::MLIRContext &context, StringRe
   if (!spec)
     return spec.takeError();
 
+  Expected<std::string> tokenizer =
+      importTokenizer(folder, static_cast<uint64_t>(config->vocabulary));
+  if (!tokenizer)
+    return tokenizer.takeError();
+
   ImportedModel model;
   model.folder = folder.str();
+  model.tokenizerBlob = std::move(*tokenizer);
   model.module = buildModel(context, *spec);
   if (failed(mlir::verify(*model.module)))
     return fileError(folder, "the imported module does not verify");

@@ -139,6 +139,9 @@ private:
 
 Expected<JsonDocument> JsonDocument::parse(StringRef file, StringRef text,
                                            const JsonLimits &limits) {
+  // The parser would take a NUL for the end of the text and leave the rest unread.
+  if (size_t nul = text.find('\0'); nul != StringRef::npos)
+    return fileError(file, "not valid JSON at byte " + Twine(nul) + ": a NUL byte");
   JsonBuilder builder(limits);
   if (!nlohmann::json::sax_parse(text.begin(), text.end(), &builder))
     return fileError(file, builder.failure);
