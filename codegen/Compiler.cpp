@@ -96,8 +96,8 @@ llvm::Error tern::emitStage(const CompileInput &input, const CompileOptions &opt
     variant->module->print(out, nullptr);
     return llvm::Error::success();
   }
-  auto type = stage == Stage::Asm ? llvm::CodeGenFileType::AssemblyFile
-                                  : llvm::CodeGenFileType::ObjectFile;
+  auto type =
+      stage == Stage::Asm ? llvm::CodeGenFileType::AssemblyFile : llvm::CodeGenFileType::ObjectFile;
   llvm::SmallVector<char, 0> bytes;
   llvm::raw_svector_ostream stream(bytes);
   if (llvm::Error error = emitModule(*variant->module, *variant->machine, type, stream))
@@ -125,15 +125,15 @@ static llvm::Expected<llvm::SmallVector<char, 0>> descriptorObject(const Descrip
   optimiseModule(module, target, **machine, {"tern_query"});
   llvm::SmallVector<char, 0> bytes;
   llvm::raw_svector_ostream stream(bytes);
-  if (llvm::Error error =
-          emitModule(module, **machine, llvm::CodeGenFileType::ObjectFile, stream))
+  if (llvm::Error error = emitModule(module, **machine, llvm::CodeGenFileType::ObjectFile, stream))
     return std::move(error);
   return bytes;
 }
 
 static llvm::Error addRuntime(const CompileOptions &options, LinkInput &link) {
   if (options.runtimeObject.empty())
-    return llvm::createStringError("this compiler carries no runtime to put into a standalone library");
+    return llvm::createStringError(
+        "this compiler carries no runtime to put into a standalone library");
   auto bytes = options.runtimeObject;
   link.objects.emplace_back(bytes.begin(), bytes.end());
   auto libraries = hostSystemLibraries();

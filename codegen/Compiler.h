@@ -11,9 +11,9 @@
 #include "codegen/Target.h"
 #include "dialect/WeightReader.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "tern/abi.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/raw_ostream.h"
-#include "tern/abi.h"
 
 #include <functional>
 #include <memory>
@@ -31,18 +31,20 @@ enum class Stage { Import, Ternary, Packed, LLVM, LL, Asm, Obj, So };
 llvm::Expected<Stage> parseStage(llvm::StringRef name);
 
 struct CompileInput {
-  mlir::ModuleOp module;          ///< changed in place by the passes
+  mlir::ModuleOp module; ///< changed in place by the passes
   const WeightFiles *files = nullptr;
-  llvm::StringRef tokenizerBlob;  ///< may be empty
-  llvm::StringRef card;           ///< JSON text, may be empty
+  llvm::StringRef tokenizerBlob; ///< may be empty
+  llvm::StringRef card;          ///< JSON text, may be empty
 };
 
 struct CompileOptions {
-  std::vector<Target> targets;    ///< best first; empty: every level of the host's architecture, best first
-  int64_t maxRows = 128;          ///< tokens a call takes at most
-  bool sidecar = false;           ///< payload in `<output>.weights` instead of inside the library
+  std::vector<Target>
+      targets;           ///< best first; empty: every level of the host's architecture, best first
+  int64_t maxRows = 128; ///< tokens a call takes at most
+  bool sidecar = false;  ///< payload in `<output>.weights` instead of inside the library
   std::string packing = "two_bit"; ///< how trits lie in bytes: two_bit or base3
-  bool standalone = false;        ///< bundle the runtime: `runtimeObject`, against this machine's C library
+  bool standalone =
+      false; ///< bundle the runtime: `runtimeObject`, against this machine's C library
   llvm::ArrayRef<uint8_t> runtimeObject; ///< the runtime as one relocatable object
   /// Hooks on the pass manager (print flags, timing), remarks and progress.
   std::function<void(mlir::PassManager &)> configurePasses;

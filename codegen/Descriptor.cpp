@@ -35,8 +35,12 @@ static std::string levelSymbol(llvm::StringRef prefix, llvm::StringRef level) {
   return symbol;
 }
 
-std::string tern::forwardSymbol(llvm::StringRef level) { return levelSymbol("tern_forward_", level); }
-std::string tern::kernelsSymbol(llvm::StringRef level) { return levelSymbol("tern_kernels_", level); }
+std::string tern::forwardSymbol(llvm::StringRef level) {
+  return levelSymbol("tern_forward_", level);
+}
+std::string tern::kernelsSymbol(llvm::StringRef level) {
+  return levelSymbol("tern_kernels_", level);
+}
 
 namespace {
 /// Short names for the constants of one module.
@@ -82,7 +86,8 @@ public:
       return existing;
     llvm::GlobalValue *declared;
     if (auto *function = llvm::dyn_cast<llvm::FunctionType>(type))
-      declared = llvm::Function::Create(function, llvm::GlobalValue::ExternalLinkage, symbol, module);
+      declared =
+          llvm::Function::Create(function, llvm::GlobalValue::ExternalLinkage, symbol, module);
     else
       declared = new llvm::GlobalVariable(module, type, /*isConstant=*/true,
                                           llvm::GlobalValue::ExternalLinkage, nullptr, symbol);
@@ -110,9 +115,9 @@ void tern::addKernelArray(llvm::Module &module, llvm::StringRef level,
   if (rows.empty())
     return;
   auto *type = llvm::ArrayType::get(rows.front()->getType(), rows.size());
-  auto *variable = new llvm::GlobalVariable(module, type, /*isConstant=*/true,
-                                            llvm::GlobalValue::ExternalLinkage,
-                                            llvm::ConstantArray::get(type, rows), kernelsSymbol(level));
+  auto *variable = new llvm::GlobalVariable(
+      module, type, /*isConstant=*/true, llvm::GlobalValue::ExternalLinkage,
+      llvm::ConstantArray::get(type, rows), kernelsSymbol(level));
   variable->setVisibility(llvm::GlobalValue::HiddenVisibility);
   variable->setDSOLocal(true);
 }
@@ -147,14 +152,26 @@ void tern::addDescriptor(llvm::Module &module, const DescriptorInfo &info) {
   for (const VariantEntry &variant : info.variants)
     variants.push_back(variantRecord(c, module.getContext(), variant));
   const tern_descriptor_t &n = info.numbers;
-  llvm::Constant *record = c.record({
-      c.u32(sizeof(tern_descriptor_t)), c.u32(TERN_ABI_VERSION), c.string("tern " TERN_VERSION),
-      info.sidecar.empty() ? c.null() : c.string(info.sidecar), c.bytes(info.layoutId),
-      c.array(variants, "tern.variants"), c.u32(info.variants.size()), c.u32(n.max_rows),
-      c.u64(n.arena_bytes), c.u64(n.kv_bytes_per_position), c.u64(n.scratch_bytes_per_position),
-      c.u64(n.weights_bytes), c.u32(n.vocabulary), c.u32(n.hidden), c.u32(n.layers),
-      c.u32(n.max_positions), c.u32(n.input_count), c.u32(n.index_count), c.u32(n.output_count),
-      c.u32(0)});
+  llvm::Constant *record = c.record({c.u32(sizeof(tern_descriptor_t)),
+                                     c.u32(TERN_ABI_VERSION),
+                                     c.string("tern " TERN_VERSION),
+                                     info.sidecar.empty() ? c.null() : c.string(info.sidecar),
+                                     c.bytes(info.layoutId),
+                                     c.array(variants, "tern.variants"),
+                                     c.u32(info.variants.size()),
+                                     c.u32(n.max_rows),
+                                     c.u64(n.arena_bytes),
+                                     c.u64(n.kv_bytes_per_position),
+                                     c.u64(n.scratch_bytes_per_position),
+                                     c.u64(n.weights_bytes),
+                                     c.u32(n.vocabulary),
+                                     c.u32(n.hidden),
+                                     c.u32(n.layers),
+                                     c.u32(n.max_positions),
+                                     c.u32(n.input_count),
+                                     c.u32(n.index_count),
+                                     c.u32(n.output_count),
+                                     c.u32(0)});
   assert(module.getDataLayout().getTypeAllocSize(record->getType()) == sizeof(tern_descriptor_t) &&
          "the constant does not mirror tern_descriptor_t");
   addQuery(module, c.global(record, "tern.descriptor"));

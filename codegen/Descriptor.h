@@ -9,8 +9,8 @@
 #define TERN_CODEGEN_DESCRIPTOR_H
 
 #include "codegen/Target.h"
-#include "llvm/IR/Module.h"
 #include "tern/abi.h"
+#include "llvm/IR/Module.h"
 
 #include <array>
 #include <string>
@@ -45,8 +45,10 @@ std::string forwardSymbol(llvm::StringRef level);
 /// `tern_kernels_x86_64_v3`: its `tern_kernel` array.
 std::string kernelsSymbol(llvm::StringRef level);
 
-/// Adds the array kernelsSymbol(level) to a variant's module. Every kernel must be a function of it.
-void addKernelArray(llvm::Module &module, llvm::StringRef level, llvm::ArrayRef<KernelEntry> kernels);
+/// Adds the array kernelsSymbol(level) to a variant's module. Every kernel must be a function of
+/// it.
+void addKernelArray(llvm::Module &module, llvm::StringRef level,
+                    llvm::ArrayRef<KernelEntry> kernels);
 
 /// Adds the descriptor and `tern_query` to `module`, whose data layout must be set. Symbols of the
 /// variants are declared unless the module defines them.

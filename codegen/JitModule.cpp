@@ -71,8 +71,8 @@ llvm::ArrayRef<uint8_t> JitModel::payload() const { return {impl->memory.data, i
 static llvm::Expected<std::unique_ptr<llvm::orc::LLJIT>> load(Variant &variant) {
   llvm::SmallVector<char, 0> object;
   llvm::raw_svector_ostream stream(object);
-  if (llvm::Error error = emitModule(*variant.module, *variant.machine,
-                                     llvm::CodeGenFileType::ObjectFile, stream))
+  if (llvm::Error error =
+          emitModule(*variant.module, *variant.machine, llvm::CodeGenFileType::ObjectFile, stream))
     return std::move(error);
   // The code calls nothing outside itself: no process symbols, no platform runtime.
   auto jit = llvm::orc::LLJITBuilder()

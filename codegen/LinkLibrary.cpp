@@ -151,10 +151,28 @@ static llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> linkObjects(const Lin
     return systemError(error.value(), "cannot make a temporary folder for", soname);
   llvm::scope_exit cleanup([&] { llvm::sys::fs::remove_directories(folder); });
   std::string base = std::string(folder) + "/", output = base + "out.so";
-  std::vector<std::string> arguments = {
-      "ld.lld", "-shared", "-m", input.machine, "-soname", soname.str(), "-o", output, "-nostdlib",
-      "--no-undefined", "--build-id=none", "--hash-style=gnu", "-z", "now", "-z", "relro",
-      "-z", "noexecstack", "--threads=1", "--version-script", base + "exports"};
+  std::vector<std::string> arguments = {"ld.lld",
+                                        "-shared",
+                                        "-m",
+                                        input.machine,
+                                        "-soname",
+                                        soname.str(),
+                                        "-o",
+                                        output,
+                                        "-nostdlib",
+                                        "--no-undefined",
+                                        "--eh-frame-hdr",
+                                        "--build-id=none",
+                                        "--hash-style=gnu",
+                                        "-z",
+                                        "now",
+                                        "-z",
+                                        "relro",
+                                        "-z",
+                                        "noexecstack",
+                                        "--threads=1",
+                                        "--version-script",
+                                        base + "exports"};
   if (llvm::Error error = writeFile(base + "exports", exportScript(input.exports)))
     return error;
   for (auto [i, object] : llvm::enumerate(input.objects)) {
@@ -163,6 +181,8 @@ static llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> linkObjects(const Lin
       return error;
     arguments.push_back(name);
   }
+  if (!input.libraries.empty())
+    arguments.insert(arguments.end(), {"--gc-sections", "--as-needed"});
   arguments.insert(arguments.end(), input.libraries.begin(), input.libraries.end());
   if (llvm::Error error = runLinker(arguments))
     return error;
@@ -252,14 +272,17 @@ llvm::Expected<std::vector<std::string>> tern::hostSystemLibraries() {
   std::vector<std::string> found;
   auto visit = [](dl_phdr_info *info, size_t, void *context) {
     llvm::StringRef name = llvm::sys::path::filename(info->dlpi_name);
-    if (name == "libc.so.6" || name == "libm.so.6")
+    if (name == "libc.so.6" || name == "libm.so.6" || name == "ld-linux-x86-64.so.2")
       static_cast<std::vector<std::string> *>(context)->push_back(info->dlpi_name);
     return 0;
   };
   ::dl_iterate_phdr(visit, &found);
-  llvm::sort(found);
+  // By name, as their order ends up in the library.
+  llvm::sort(found, [](llvm::StringRef a, llvm::StringRef b) {
+    return llvm::sys::path::filename(a) < llvm::sys::path::filename(b);
+  });
   if (found.empty())
-    return llvm::createStringError(
-        "a standalone library needs libc.so.6, and this process does not use it");
+    return llvm::createStringError("a standalone library needs libc.so.6 of an x86-64 Linux, and "
+                                   "this process does not use it");
   return found;
 }

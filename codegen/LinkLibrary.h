@@ -23,13 +23,13 @@ struct LinkInput {
   std::string machine;                             ///< lld's emulation: "elf_x86_64"
 };
 
-/// Links a library with soname `path`'s file name and writes it, together with the payload, to `path`: to a temporary file
-/// beside it first, so `path` is either the old file or the whole new one. With `sidecar`, the
-/// payload goes to `<path>.weights` in the same way.
+/// Links a library with soname `path`'s file name and writes it, together with the payload, to
+/// `path`: to a temporary file beside it first, so `path` is either the old file or the whole new
+/// one. With `sidecar`, the payload goes to `<path>.weights` in the same way.
 llvm::Error linkLibrary(const LinkInput &input, const PayloadInfo &payload, bool sidecar,
                         llvm::StringRef path);
 
-/// Paths of the C and maths library this process runs on, for standalone libraries.
+/// Paths of the C library, maths library and loader this process runs on, for standalone libraries.
 llvm::Expected<std::vector<std::string>> hostSystemLibraries();
 
 } // namespace tern

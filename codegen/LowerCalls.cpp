@@ -63,15 +63,12 @@ static std::optional<RowCount> traceIndex(Value value) {
   return std::nullopt;
 }
 
-LogicalResult FunctionLowering::lowerCall(func::CallOp op) {
-  auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getCalleeAttr());
-  if (!callee || callee.isExternal())
-    return op.emitOpError("calls a function without a body");
-  auto &bases = shared.argumentBases[callee];
+/// Fills the scalars of `call` and the places of the operands that have one; the callee's first
+/// call decides what its arguments' offsets count from.
+LogicalResult FunctionLowering::callArguments(func::CallOp op, CallRun &call,
+                                              SmallVectorImpl<Place> &tensors) {
+  auto &bases = shared.argumentBases[call.callee];
   bool first = bases.empty();
-  CallRun call;
-  call.callee = callee;
-  SmallVector<const Place *> entries;
   for (auto [i, operand] : llvm::enumerate(op.getOperands())) {
     auto found = places.find(operand);
     std::optional<Base> base;
@@ -80,11 +77,11 @@ LogicalResult FunctionLowering::lowerCall(func::CallOp op) {
     } else {
       const Place &place = found->second;
       base = place.base;
-      entries.push_back(&place);
+      tensors.push_back(place);
       auto type = dyn_cast<RankedTensorType>(operand.getType());
       if (type && place.stride != rowStride(type))
-        return op.emitOpError("argument ") << i << " is a slice of columns; only whole rows "
-                                           << "can be passed to a function";
+        return op.emitOpError("argument ")
+               << i << " is a slice of columns; only whole rows can be passed to a function";
       if (place.base == Base::Arena || place.base == Base::Input)
         call.scalars.push_back(place.rows);
     }
@@ -92,32 +89,42 @@ LogicalResult FunctionLowering::lowerCall(func::CallOp op) {
       bases.push_back(base);
     else if (bases[i] != base)
       return op.emitOpError("argument ")
-             << i << " of @" << callee.getSymName()
+             << i << " of @" << call.callee.getSymName()
              << " is a weight in some calls and a computed value in others";
   }
+  return success();
+}
 
+LogicalResult FunctionLowering::callResults(func::CallOp op, func::FuncOp callee,
+                                            SmallVectorImpl<Place> &tensors) {
+  if (failed(placeResults(op, Value())))
+    return failure();
   auto ret = cast<func::ReturnOp>(callee.getBody().front().getTerminator());
-  // A result in the caller's output buffer would need another base; results of calls are never there.
-  OpBuilder::InsertionGuard guard(b);
-  SmallVector<Value> rows;
-  for (Value value : ret.getOperands()) {
+  for (auto [result, value] : llvm::zip_equal(op.getResults(), ret.getOperands())) {
     std::optional<RowCount> count = traceRows(value);
     if (!count)
       return op.emitOpError("cannot tell how many rows @") << callee.getSymName() << " returns";
+    Value rows;
     if (count->kind == RowCount::Kind::Constant)
-      rows.push_back(constant(count->number));
+      rows = constant(count->number);
     else if (count->kind == RowCount::Kind::Index)
-      rows.push_back(scalars.lookup(op.getOperand(count->number)));
+      rows = scalars.lookup(op.getOperand(count->number));
     else
-      rows.push_back(places.at(op.getOperand(count->number)).rows);
+      rows = places.at(op.getOperand(count->number)).rows;
+    places[result].rows = rows;
+    tensors.push_back(places[result]);
   }
-  SmallVector<Place> arguments = llvm::map_to_vector(entries, [](const Place *p) { return *p; });
-  if (failed(placeResults(op, Value())))
+  return success();
+}
+
+LogicalResult FunctionLowering::lowerCall(func::CallOp op) {
+  auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getCalleeAttr());
+  assert(callee && !callee.isExternal() && "the call order has checked callees");
+  CallRun call;
+  call.callee = callee;
+  SmallVector<Place> arguments;
+  if (failed(callArguments(op, call, arguments)) || failed(callResults(op, callee, arguments)))
     return failure();
-  for (auto [result, count] : llvm::zip_equal(op.getResults(), rows)) {
-    places[result].rows = count;
-    arguments.push_back(places[result]);
-  }
 
   bool isConstant = llvm::all_of(arguments, [](const Place &p) { return !p.dynamicOffset; });
   bool continues = run_ && isConstant && run_->dynamicRow.empty() && run_->callee == callee &&
@@ -147,34 +154,38 @@ void FunctionLowering::emitCallBody(Value rowPointer) {
   LLVM::CallOp::create(b, type, blockSymbol(run_->callee), operands);
 }
 
+void FunctionLowering::emitTableLoop() {
+  SmallVector<int64_t> flat = {static_cast<int64_t>(run_->table.size())};
+  for (const SmallVector<int64_t> &row : run_->table)
+    flat.append(row);
+  int64_t rowBytes = 8 * static_cast<int64_t>(run_->table.front().size());
+  LLVM::GlobalOp table;
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(shared.module.getBody());
+    auto type = LLVM::LLVMArrayType::get(b.getI64Type(), flat.size());
+    table = LLVM::GlobalOp::create(b, type, /*isConstant=*/true, LLVM::Linkage::Internal,
+                                   "tern_calls_" + std::to_string(shared.nextGlobal++),
+                                   b.getI64TensorAttr(flat));
+    // LLVM may not look at the numbers: the same code for any number of calls.
+    table.setExternallyInitialized(true);
+  }
+  Value base = LLVM::AddressOfOp::create(b, table);
+  Value calls = b.load(b.getI64Type(), base), rows = b.offset(base, 8);
+  b.loop(b.i64(0), calls, 1, [&](Value i) { emitCallBody(b.offset(rows, b.mul(i, rowBytes))); });
+}
+
 void FunctionLowering::flushCalls() {
   if (!run_)
     return;
   if (!run_->dynamicRow.empty()) {
-    Value buffer = LLVM::AllocaOp::create(b, b.ptr(), b.getI64Type(),
-                                          constant(static_cast<int64_t>(run_->dynamicRow.size())), 8);
+    Value buffer = LLVM::AllocaOp::create(
+        b, b.ptr(), b.getI64Type(), constant(static_cast<int64_t>(run_->dynamicRow.size())), 8);
     for (auto [i, offset] : llvm::enumerate(run_->dynamicRow))
       b.store(offset, buffer, 8 * static_cast<int64_t>(i));
     emitCallBody(buffer);
   } else {
-    int64_t calls = static_cast<int64_t>(run_->table.size());
-    SmallVector<int64_t> flat;
-    for (const SmallVector<int64_t> &row : run_->table)
-      flat.append(row);
-    int64_t rowBytes = 8 * static_cast<int64_t>(run_->table.front().size());
-    auto type = LLVM::LLVMArrayType::get(b.getI64Type(), flat.size());
-    LLVM::GlobalOp table;
-    {
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointToStart(shared.module.getBody());
-      table = LLVM::GlobalOp::create(b, type, /*isConstant=*/true, LLVM::Linkage::Internal,
-                                     "tern_calls_" + std::to_string(shared.nextGlobal++),
-                                     flat.empty() ? Attribute(LLVM::ZeroAttr::get(b.getContext()))
-                                                  : Attribute(b.getI64TensorAttr(flat)));
-    }
-    Value base = LLVM::AddressOfOp::create(b, table);
-    b.loop(b.i64(0), b.i64(calls), 1,
-           [&](Value i) { emitCallBody(b.offset(base, b.mul(i, rowBytes))); }, /*rolled=*/true);
+    emitTableLoop();
   }
   tracker.addUnknown();
   run_.reset();

@@ -9,8 +9,9 @@
 #include "codegen/Lowering.h"
 #include "dialect/Packing.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "llvm/ADT/TypeSwitch.h"
 #include "tern/abi.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 #include <cstddef>
 
@@ -56,11 +57,58 @@ LogicalResult FunctionLowering::lower(ternary::QuantizeRowsOp op) {
   return success();
 }
 
-/// Stores the arguments of a product that all threads share.
-static void storeKernelArgs(CodeBuilder &b, Value args,
-                            ArrayRef<std::pair<size_t, Value>> fields) {
+/// Fills the tern_matmul_args of this thread's part of a product.
+void FunctionLowering::storeKernelArgs(ternary::FusedLinearOp op, ternary::PackingAttr packing,
+                                       bool residual) {
+  auto type = cast<RankedTensorType>(op.getWeight().getType());
+  const Place acts = places.at(op.getActs()), sums = places.at(op.getSums()),
+              out = places.at(op.getResult());
+  int64_t blocks = llvm::divideCeil(type.getDimSize(0), packing.getRows());
+  int64_t groups = cast<RankedTensorType>(op.getSums().getType()).getDimSize(1);
+  auto [begin, end] = split(constant(blocks));
+  auto at = [&](Value value) { return pointer(places.at(value)); };
+  Value added = residual ? at(op.getResidual()) : LLVM::ZeroOp::create(b, b.ptr()).getResult();
+  const std::pair<size_t, Value> fields[] = {
+      {offsetof(tern_matmul_args_t, weight), at(op.getWeight())},
+      {offsetof(tern_matmul_args_t, scale), at(op.getScale())},
+      {offsetof(tern_matmul_args_t, acts), pointer(acts)},
+      {offsetof(tern_matmul_args_t, row_scales), at(op.getRowScales())},
+      {offsetof(tern_matmul_args_t, sums), pointer(sums)},
+      {offsetof(tern_matmul_args_t, residual), added},
+      {offsetof(tern_matmul_args_t, out), pointer(out)},
+      {offsetof(tern_matmul_args_t, acts_stride), b.i64(acts.stride)},
+      {offsetof(tern_matmul_args_t, sums_stride), b.i64(sums.stride / 4)},
+      {offsetof(tern_matmul_args_t, out_stride), b.i64(out.stride / 4)},
+      {offsetof(tern_matmul_args_t, m), acts.rows},
+      {offsetof(tern_matmul_args_t, block_begin), begin},
+      {offsetof(tern_matmul_args_t, block_end), end},
+      {offsetof(tern_matmul_args_t, k_tiles),
+       b.i64(llvm::divideCeil(type.getDimSize(1), packing.getK()))},
+      {offsetof(tern_matmul_args_t, groups), b.i64(groups)}};
   for (auto [offset, value] : fields)
-    b.store(value, args, static_cast<int64_t>(offset));
+    b.store(value, kernelArgs, static_cast<int64_t>(offset));
+}
+
+void FunctionLowering::callKernel(Value rows, StringRef gemv, StringRef gemm) {
+  Value one = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, rows, b.i64(1));
+  auto branch = scf::IfOp::create(b, one, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(&branch.getThenRegion().front());
+  LLVM::CallOp::create(b, TypeRange{}, gemv, ValueRange{kernelArgs});
+  b.setInsertionPointToStart(&branch.getElseRegion().front());
+  LLVM::CallOp::create(b, TypeRange{}, gemm, ValueRange{kernelArgs});
+}
+
+/// The first thread fills the rows' padding from `columns` on, which no other thread writes.
+void FunctionLowering::padRows(const Place &place, int64_t columns) {
+  if (columns % kRowPadding == 0 || place.base == Base::Output)
+    return;
+  Value first = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, thread64, b.i64(0));
+  Value rows = arith::SelectOp::create(b, first, place.rows, b.i64(0));
+  Value base = pointer(place);
+  b.loop(b.i64(0), rows, 1, [&](Value m) {
+    rowKernel(RowKernel::ZeroPadding, {row(base, place, m), b.i64(columns)});
+  });
 }
 
 LogicalResult FunctionLowering::lower(ternary::FusedLinearOp op) {
@@ -70,13 +118,10 @@ LogicalResult FunctionLowering::lower(ternary::FusedLinearOp op) {
   auto packing = dyn_cast_or_null<ternary::PackingAttr>(type.getEncoding());
   if (!gemv || !gemm || !packing)
     return op.emitOpError("has no kernels; run ternary-choose-packing and ternary-select-kernels");
-  const Place acts = places.at(op.getActs());
-  if (failed(placeResults(op, acts.rows)))
+  Value rows = places.at(op.getActs()).rows;
+  if (failed(placeResults(op, rows)))
     return failure();
-  const Place out = places.at(op.getResult()), sums = places.at(op.getSums()),
-              scales = places.at(op.getRowScales());
-  int64_t n = type.getDimSize(0), blockRows = packing.getRows();
-  int64_t blocks = (n + blockRows - 1) / blockRows;
+  const Place out = places.at(op.getResult());
   SmallVector<Access> accesses = {reads(op.getActs(), false), reads(op.getRowScales(), false),
                                   reads(op.getSums(), false), writes(op.getResult(), false)};
   // The kernel reads a residual laid out as its output; any other is added in a phase of its own.
@@ -84,54 +129,13 @@ LogicalResult FunctionLowering::lower(ternary::FusedLinearOp op) {
   if (fused)
     accesses.push_back(reads(op.getResidual(), false));
   phase(accesses);
-
-  auto [begin, end] = split(constant(blocks));
-  Value null = LLVM::ZeroOp::create(b, b.ptr());
-  int64_t groups = cast<RankedTensorType>(op.getSums().getType()).getDimSize(1);
-  Value outBase = pointer(out);
-  storeKernelArgs(
-      b, kernelArgs,
-      {{offsetof(tern_matmul_args_t, weight), pointer(places.at(op.getWeight()))},
-       {offsetof(tern_matmul_args_t, scale), pointer(places.at(op.getScale()))},
-       {offsetof(tern_matmul_args_t, acts), pointer(acts)},
-       {offsetof(tern_matmul_args_t, row_scales), pointer(scales)},
-       {offsetof(tern_matmul_args_t, sums), pointer(sums)},
-       {offsetof(tern_matmul_args_t, residual),
-        fused ? pointer(places.at(op.getResidual())) : null},
-       {offsetof(tern_matmul_args_t, out), outBase},
-       {offsetof(tern_matmul_args_t, acts_stride), b.i64(acts.stride)},
-       {offsetof(tern_matmul_args_t, sums_stride), b.i64(sums.stride / 4)},
-       {offsetof(tern_matmul_args_t, out_stride), b.i64(out.stride / 4)},
-       {offsetof(tern_matmul_args_t, m), acts.rows},
-       {offsetof(tern_matmul_args_t, block_begin), begin},
-       {offsetof(tern_matmul_args_t, block_end), end},
-       {offsetof(tern_matmul_args_t, k_tiles),
-        b.i64((type.getDimSize(1) + packing.getK() - 1) / packing.getK())},
-       {offsetof(tern_matmul_args_t, groups), b.i64(groups)}});
-  auto call = [&](StringAttr kernel) {
-    LLVM::CallOp::create(b, TypeRange{}, kernel.getValue(), ValueRange{kernelArgs});
-  };
-  Value one = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, acts.rows, b.i64(1));
-  auto branch = scf::IfOp::create(b, one, /*withElseRegion=*/true);
-  {
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(&branch.getThenRegion().front());
-    call(gemv);
-    b.setInsertionPointToStart(&branch.getElseRegion().front());
-    call(gemm);
-  }
-  // Whole blocks are written; what is left of the row's padding belongs to the first thread.
-  int64_t written = blocks * blockRows;
-  if (written < out.stride / 4 && out.base != Base::Output) {
-    Value first = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, thread64, b.i64(0));
-    Value rows = arith::SelectOp::create(b, first, out.rows, b.i64(0));
-    b.loop(b.i64(0), rows, 1, [&](Value m) {
-      rowKernel(RowKernel::ZeroPadding, {row(outBase, out, m), b.i64(written)});
-    });
-  }
+  storeKernelArgs(op, packing, fused);
+  callKernel(rows, gemv, gemm);
+  // The kernel writes whole blocks.
+  padRows(out, llvm::alignTo(type.getDimSize(0), packing.getRows()));
   if (op.getResidual() && !fused) {
     phase({reads(op.getResidual(), true), writes(op.getResult(), true)});
-    addInPlace(places.at(op.getResidual()), out, n);
+    addInPlace(places.at(op.getResidual()), out, type.getDimSize(0));
   }
   return success();
 }
@@ -159,8 +163,8 @@ LogicalResult FunctionLowering::lower(ternary::RmsNormOp op) {
   Value x = pointer(input), gain = pointer(places.at(op.getGain())), y = pointer(out);
   eachRow(input.rows, [&](Value m) {
     Value epsilon = arith::ConstantOp::create(b, op.getEpsilonAttr());
-    rowKernel(RowKernel::RmsNorm, {row(x, input, m), gain, epsilon,
-                                   b.i64(columnsOf(op.getInput())), row(y, out, m)});
+    rowKernel(RowKernel::RmsNorm,
+              {row(x, input, m), gain, epsilon, b.i64(columnsOf(op.getInput())), row(y, out, m)});
   });
   return success();
 }
@@ -219,11 +223,11 @@ LogicalResult FunctionLowering::lower(ternary::GatedActivationOp op) {
   const Place out = places.at(op.getResult());
   phase({reads(op.getGate(), true), reads(op.getUp(), true), writes(op.getResult(), true)});
   Value g = pointer(gate), u = pointer(up), y = pointer(out);
-  auto kernel = op.getKind() == ternary::GateKind::Relu2 ? RowKernel::GatedRelu2
-                                                         : RowKernel::GatedSilu;
+  auto kernel =
+      op.getKind() == ternary::GateKind::Relu2 ? RowKernel::GatedRelu2 : RowKernel::GatedSilu;
   eachRow(gate.rows, [&](Value m) {
-    rowKernel(kernel, {row(g, gate, m), row(u, up, m), b.i64(columnsOf(op.getGate())),
-                       row(y, out, m)});
+    rowKernel(kernel,
+              {row(g, gate, m), row(u, up, m), b.i64(columnsOf(op.getGate())), row(y, out, m)});
   });
   return success();
 }
@@ -289,13 +293,7 @@ LogicalResult FunctionLowering::lower(ternary::HeadOp op) {
                 {row(x, input, m), rows, count, b.i64(stride), b.i64(hidden), place});
     });
   });
-  if (out.base != Base::Output && vocabulary % kRowPadding) {
-    Value firstThread = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, thread64, b.i64(0));
-    Value rows = arith::SelectOp::create(b, firstThread, out.rows, b.i64(0));
-    b.loop(b.i64(0), rows, 1, [&](Value m) {
-      rowKernel(RowKernel::ZeroPadding, {row(y, out, m), b.i64(vocabulary)});
-    });
-  }
+  padRows(out, vocabulary);
   return success();
 }
 
@@ -327,9 +325,9 @@ void FunctionLowering::attend(ternary::AttentionOp op, Value keys, Value values)
   int64_t heads = op.getHeads(), size = cache.getHeadSize(), stride = cacheRowFloats(cache);
   Type i64 = b.getI64Type();
   Value q = pointer(query), y = pointer(out), position = scalars.lookup(op.getPosition());
-  Value scratch = b.offset(
-      b.load(b.ptr(), frame, offsetof(tern_frame_t, scratch)),
-      b.mul(b.load(i64, frame, offsetof(tern_frame_t, scratch_stride)), thread64));
+  Value scratch =
+      b.offset(b.load(b.ptr(), frame, offsetof(tern_frame_t, scratch)),
+               b.mul(b.load(i64, frame, offsetof(tern_frame_t, scratch_stride)), thread64));
   // Items are heads first, then rows: for one row threads take whole heads, which share keys.
   auto [begin, end] = split(b.mul(query.rows, heads));
   b.loop(begin, end, 1, [&](Value item) {
@@ -342,13 +340,7 @@ void FunctionLowering::attend(ternary::AttentionOp op, Value keys, Value values)
                b.add(b.add(position, m), 1), b.i64(stride), b.i64(size), scratch,
                b.offset(row(y, out, m), column)});
   });
-  if (heads * size % kRowPadding == 0 || out.base == Base::Output)
-    return;
-  Value firstThread = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, thread64, b.i64(0));
-  Value rows = arith::SelectOp::create(b, firstThread, out.rows, b.i64(0));
-  b.loop(b.i64(0), rows, 1, [&](Value m) {
-    rowKernel(RowKernel::ZeroPadding, {row(y, out, m), b.i64(heads * size)});
-  });
+  padRows(out, heads * size);
 }
 
 LogicalResult FunctionLowering::lower(ternary::AttentionOp op) {

@@ -3,21 +3,17 @@
 // Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Private to LowerToLLVM.cpp, LowerFunctions.cpp, LowerCalls.cpp and LowerOps.cpp.
+// Private to LowerToLLVM.cpp, LowerFunctions.cpp, LowerValues.cpp, LowerCalls.cpp and LowerOps.cpp.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef TERN_CODEGEN_LOWERING_H
 #define TERN_CODEGEN_LOWERING_H
 
-#include "codegen/Phases.h"
+#include "codegen/Places.h"
 #include "codegen/Target.h"
-#include "dialect/TernaryDialect.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/StringMap.h"
 
@@ -26,34 +22,6 @@
 namespace tern {
 
 enum class RowKernel;
-
-/// Floats from one position of a cached head to the next.
-int64_t cacheRowFloats(ternary::KVCacheType cache);
-/// Bytes of one cache for each position of its capacity: keys and values.
-int64_t cacheBytesPerPosition(ternary::KVCacheType cache);
-/// Bytes from one row of a tensor to the next in the arena or the weights section (dialect/Packing.h
-/// has the paddings); dense in a caller's buffers.
-int64_t rowStride(mlir::RankedTensorType type, bool dense = false);
-
-/// What a place's offset counts from.
-enum class Base {
-  Arena,   ///< frame->arena
-  Weights, ///< frame->weights
-  Input,   ///< the pointer at frame->inputs + offset
-  Output,  ///< the pointer at frame->outputs + offset
-  Cache    ///< frame->kv; the offset is multiplied by frame->kv_capacity
-};
-
-/// Where a tensor or a cache lies.
-struct Place {
-  Base base = Base::Arena;
-  mlir::Value dynamicOffset; ///< i64 bytes, or null
-  int64_t offset = 0;        ///< bytes, added to it
-  mlir::Value rows;          ///< i64; null for caches
-  int64_t stride = 0;        ///< bytes from row to row
-  bool wholeRows = true;     ///< row i of the place is row i of its root
-  Region region;
-};
 
 /// What lowering one module shares between its functions.
 struct ModuleLowering {
@@ -67,25 +35,6 @@ struct ModuleLowering {
   int64_t maxRows = 0;
 };
 
-/// An integer and pointer vocabulary; everything is i64 or !llvm.ptr.
-class CodeBuilder : public mlir::ImplicitLocOpBuilder {
-public:
-  using ImplicitLocOpBuilder::ImplicitLocOpBuilder;
-  mlir::Type ptr() { return mlir::LLVM::LLVMPointerType::get(getContext()); }
-  mlir::Value i64(int64_t value);
-  mlir::Value add(mlir::Value a, mlir::Value b);
-  mlir::Value add(mlir::Value a, int64_t b);
-  mlir::Value mul(mlir::Value a, mlir::Value b);
-  mlir::Value mul(mlir::Value a, int64_t b);
-  mlir::Value offset(mlir::Value pointer, mlir::Value bytes);
-  mlir::Value offset(mlir::Value pointer, int64_t bytes);
-  mlir::Value load(mlir::Type type, mlir::Value pointer, int64_t bytes = 0);
-  void store(mlir::Value value, mlir::Value pointer, int64_t bytes = 0);
-  /// `body(i)` for i = begin .. end - 1, in steps; the loop is never unrolled with `rolled`.
-  void loop(mlir::Value begin, mlir::Value end, int64_t step,
-            llvm::function_ref<void(mlir::Value)> body, bool rolled = false);
-};
-
 /// Lowers one function. Failures have been reported at their op.
 class FunctionLowering {
 public:
@@ -93,16 +42,22 @@ public:
   mlir::LogicalResult run();
 
 private:
-  // LowerFunctions.cpp: prologue, values, phases.
+  // LowerFunctions.cpp: prologue, arguments, results, ops that are no phase.
   mlir::LogicalResult prologue();
   mlir::LogicalResult entryArguments();
+  mlir::LogicalResult entryTensor(mlir::BlockArgument argument, int64_t offset, int64_t input,
+                                  mlir::Value rows);
   mlir::LogicalResult blockArguments();
   void copyIn(int64_t input, Place place, mlir::RankedTensorType type);
   mlir::LogicalResult lowerOp(mlir::Operation *op);
   mlir::LogicalResult lowerView(mlir::Operation *op);
-  mlir::LogicalResult lowerSlice(mlir::tensor::ExtractSliceOp op);
   mlir::LogicalResult lowerReturn(mlir::func::ReturnOp op);
+  void copyOut(mlir::Value value, int64_t result, Region::Space space);
+
+  // LowerValues.cpp: places, pointers, phases.
+  mlir::LogicalResult lowerSlice(mlir::tensor::ExtractSliceOp op);
   mlir::LogicalResult placeResults(mlir::Operation *op, mlir::Value rows);
+  mlir::Value resultOffset(int64_t result);
   bool placeReturned(mlir::OpResult result, Place &place);
   mlir::Value constant(int64_t value);
   mlir::Value pointer(const Place &place);
@@ -118,9 +73,15 @@ private:
   void rowKernel(RowKernel kernel, mlir::ValueRange operands);
 
   // LowerCalls.cpp: runs of calls over tables.
+  struct CallRun;
   mlir::LogicalResult lowerCall(mlir::func::CallOp op);
+  mlir::LogicalResult callArguments(mlir::func::CallOp op, CallRun &call,
+                                    llvm::SmallVectorImpl<Place> &tensors);
+  mlir::LogicalResult callResults(mlir::func::CallOp op, mlir::func::FuncOp callee,
+                                  llvm::SmallVectorImpl<Place> &tensors);
   void flushCalls();
   void emitCallBody(mlir::Value rowPointer);
+  void emitTableLoop();
 
   // LowerOps.cpp: one phase or two for each op.
   mlir::LogicalResult lowerTernary(mlir::Operation *op);
@@ -134,6 +95,9 @@ private:
   mlir::LogicalResult lower(ternary::EmbeddingOp op);
   mlir::LogicalResult lower(ternary::HeadOp op);
   mlir::LogicalResult lower(mlir::arith::AddFOp op);
+  void storeKernelArgs(ternary::FusedLinearOp op, ternary::PackingAttr packing, bool residual);
+  void callKernel(mlir::Value rows, llvm::StringRef gemv, llvm::StringRef gemm);
+  void padRows(const Place &place, int64_t columns);
   void storeCache(ternary::AttentionOp op, mlir::Value keys, mlir::Value values);
   void attend(ternary::AttentionOp op, mlir::Value keys, mlir::Value values);
   void addInPlace(const Place &residual, const Place &out, int64_t columns);

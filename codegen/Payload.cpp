@@ -8,8 +8,8 @@
 #include "codegen/Payload.h"
 
 #include "dialect/TernaryDialect.h"
-#include "llvm/ADT/StringExtras.h"
 #include "tern/abi.h"
+#include "llvm/ADT/StringExtras.h"
 
 #include <cinttypes>
 #include <cstring>
@@ -45,8 +45,8 @@ struct Plan {
     const uint32_t kinds[] = {TERN_SECTION_TOKENIZER, TERN_SECTION_CARD};
     for (int i = 0; i < 2; ++i)
       if (!blobs[i].empty())
-        table.push_back({kinds[i], 0, 0, blobs[i].size(),
-                         XXH3_64bits(blobs[i].data(), blobs[i].size())});
+        table.push_back(
+            {kinds[i], 0, 0, blobs[i].size(), XXH3_64bits(blobs[i].data(), blobs[i].size())});
     table.push_back({TERN_SECTION_WEIGHTS, 0, 0, info.weightsBytes, 0});
     headerBytes = sizeof(tern_payload_header_t) + table.size() * sizeof(tern_payload_section_t);
     uint64_t end = headerBytes;
@@ -94,9 +94,9 @@ static llvm::Error writeWeightsSection(const PayloadInfo &info, tern_payload_sec
   };
   auto sink = [&](uint64_t offset, llvm::ArrayRef<uint8_t> bytes) -> llvm::Error {
     if (offset < done || offset > section.bytes || bytes.size() > section.bytes - offset)
-      return llvm::createStringError(
-          "weights leave their section of %" PRIu64 " bytes: %zu bytes at %" PRIu64 " after %" PRIu64,
-          section.bytes, bytes.size(), offset, done);
+      return llvm::createStringError("weights leave their section of %" PRIu64
+                                     " bytes: %zu bytes at %" PRIu64 " after %" PRIu64,
+                                     section.bytes, bytes.size(), offset, done);
     skipTo(offset);
     XXH3_64bits_update(hash.get(), bytes.data(), bytes.size());
     done += bytes.size();

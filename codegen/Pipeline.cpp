@@ -87,7 +87,8 @@ static std::vector<KernelEntry> usedKernels(const llvm::Module &module) {
   for (const KernelRow &row : allKernels())
     if (module.getFunction(row.name))
       used.push_back({row.name, row.name, static_cast<uint32_t>(row.packing.kind),
-                      static_cast<uint32_t>(row.packing.rows), static_cast<uint32_t>(row.packing.k)});
+                      static_cast<uint32_t>(row.packing.rows),
+                      static_cast<uint32_t>(row.packing.k)});
   return used;
 }
 
@@ -141,7 +142,8 @@ llvm::Expected<DescriptorInfo> describe(const CompileInput &input) {
     entry = findEntry(module);
   }
   if (failed(entry))
-    return llvm::createStringError("expected exactly one function with the attribute ternary.entry");
+    return llvm::createStringError(
+        "expected exactly one function with the attribute ternary.entry");
   for (Type type : entry->getArgumentTypes()) {
     if (type.isIndex())
       ++n.index_count;
@@ -181,8 +183,8 @@ PayloadInfo describePayload(const CompileInput &input, const CompileOptions &opt
     return writeWeights(input.module, input.files ? *input.files : noFiles, sink,
                         [&options](uint64_t done, uint64_t total) {
                           if (options.progress && total)
-                            options.progress("weights",
-                                             static_cast<double>(done) / static_cast<double>(total));
+                            options.progress("weights", static_cast<double>(done) /
+                                                            static_cast<double>(total));
                         });
   };
   return payload;

@@ -26,7 +26,8 @@ static func::FuncOp entryOf(ModuleOp module) {
   return nullptr;
 }
 
-ModelCase::ModelCase(const std::string &text) : context(makeContext()), parsed(parse(*context, text)) {}
+ModelCase::ModelCase(const std::string &text)
+    : context(makeContext()), parsed(parse(*context, text)) {}
 
 OwningOpRef<ModuleOp> ModelCase::copy() { return OwningOpRef<ModuleOp>(parsed->clone()); }
 
@@ -47,7 +48,8 @@ CallArguments ModelCase::arguments(uint64_t seed, int64_t rows, int64_t position
     auto &ids = call.ids.emplace_back();
     for (int64_t i = 0; i < elements; ++i)
       if (tensor.getElementType().isF32())
-        floats.push_back(static_cast<float>(static_cast<int64_t>(random() % 20001) - 10000) * 1e-4f);
+        floats.push_back(static_cast<float>(static_cast<int64_t>(random() % 20001) - 10000) *
+                         1e-4f);
       else
         ids.push_back(static_cast<int32_t>(random() % 3));
   }
@@ -94,7 +96,8 @@ std::vector<CallResults> ModelCase::interpret(const std::vector<CallArguments> &
 
 std::vector<CallResults> ModelCase::run(const tern_descriptor_t *descriptor, const uint8_t *payload,
                                         uint32_t variant, uint32_t threads,
-                                        const std::vector<CallArguments> &calls) {
+                                        const std::vector<CallArguments> &calls,
+                                        Schedule schedule) {
   ForwardRun forward(descriptor, payload, /*capacity=*/64);
   std::vector<CallResults> all;
   for (const CallArguments &call : calls) {
@@ -106,12 +109,13 @@ std::vector<CallResults> ModelCase::run(const tern_descriptor_t *descriptor, con
     for (Type type : entryOf(*parsed).getResultTypes()) {
       // Results have the inputs' rows, or those wanted of a language model.
       int64_t rows = call.indices.size() > 1 ? call.indices[1] : call.rows;
-      out.emplace_back(static_cast<size_t>(rows * cast<RankedTensorType>(type).getDimSize(1)), 99.0f);
+      out.emplace_back(static_cast<size_t>(rows * cast<RankedTensorType>(type).getDimSize(1)),
+                       99.0f);
     }
     std::vector<void *> outputs;
     for (std::vector<float> &result : out)
       outputs.push_back(result.data());
-    forward.run(variant, threads, call.rows, inputs, call.indices, outputs);
+    forward.run(variant, threads, call.rows, inputs, call.indices, outputs, schedule);
   }
   return all;
 }

@@ -41,7 +41,8 @@ public:
   /// What compiled code says of them.
   std::vector<CallResults> run(const tern_descriptor_t *descriptor, const uint8_t *payload,
                                uint32_t variant, uint32_t threads,
-                               const std::vector<CallArguments> &calls);
+                               const std::vector<CallArguments> &calls,
+                               Schedule schedule = Schedule::Together);
 
 private:
   std::unique_ptr<mlir::MLIRContext> context;

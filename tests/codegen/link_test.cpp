@@ -7,6 +7,7 @@
 
 #include "ModelCase.h"
 
+#include "codegen/RuntimeObject.h"
 #include "tests/support/RandomModules.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Object/ELFObjectFile.h"
@@ -86,7 +87,8 @@ struct Library {
 
 std::string soname(Library &library) {
   const ELF::Shdr *strings = library.section(".dynstr");
-  llvm::StringRef table = llvm::toStringRef(llvm::cantFail(library.file.getSectionContents(*strings)));
+  llvm::StringRef table =
+      llvm::toStringRef(llvm::cantFail(library.file.getSectionContents(*strings)));
   for (const ELF::Dyn &entry : llvm::cantFail(library.file.dynamicEntries()))
     if (entry.getTag() == llvm::ELF::DT_SONAME)
       return table.drop_front(entry.getVal()).split('\0').first.str();
@@ -112,7 +114,8 @@ TEST_F(Link, LibraryEqualsTheInterpreterOnEveryVariantOfThisCpu) {
   const ELF::Shdr *payload = library.section(".tern.payload");
   std::vector<CallArguments> calls = {model.arguments(1, 4, 0, 2), model.arguments(2, 1, 4, 1)};
   std::vector<CallResults> expected = model.interpret(calls);
-  std::unique_ptr<void, decltype(&std::free)> aligned(std::aligned_alloc(4096, (payload->sh_size + 4095) / 4096 * 4096), &std::free);
+  std::unique_ptr<void, decltype(&std::free)> aligned(
+      std::aligned_alloc(4096, (payload->sh_size + 4095) / 4096 * 4096), &std::free);
   std::memcpy(aligned.get(), bytes.data() + payload->sh_offset, payload->sh_size);
   for (uint32_t variant = 0; variant < descriptor->variant_count; ++variant) {
     if (!hostCanRun(descriptor->variants[variant].cpu_features))
@@ -209,17 +212,18 @@ TEST_F(Link, FailedCompilationLeavesTheOldLibrary) {
   ModelCase good(randomMlp(5));
   ASSERT_EQ(compile(good, "model.so"), "");
   std::string before = read("model.so");
-  ModelCase missing("module attributes {ternary.files = [\"absent\"]} {\n"
-                    "  ternary.weight @w : tensor<16x64x!ternary.trit> from [#ternary.source<file = 0, "
-                    "offset = 0, bytes = 256, shape = [16, 64], encoding = hf_u8>]\n"
-                    "  ternary.weight @s : tensor<1xf32> from [#ternary.source<file = 0, offset = 256, "
-                    "bytes = 4, shape = [1], encoding = f32>]\n"
-                    "  func.func @main(%x: tensor<?x64xf32>) -> tensor<?x16xf32> attributes {ternary.entry} {\n"
-                    "    %w = ternary.load @w : tensor<16x64x!ternary.trit>\n"
-                    "    %s = ternary.load @s : tensor<1xf32>\n"
-                    "    %y = ternary.linear %x, %w, %s activations(int8_per_token) : tensor<?x64xf32>, "
-                    "tensor<16x64x!ternary.trit>, tensor<1xf32> -> tensor<?x16xf32>\n"
-                    "    return %y : tensor<?x16xf32>\n  }\n}\n");
+  ModelCase missing(
+      "module attributes {ternary.files = [\"absent\"]} {\n"
+      "  ternary.weight @w : tensor<16x64x!ternary.trit> from [#ternary.source<file = 0, "
+      "offset = 0, bytes = 256, shape = [16, 64], encoding = hf_u8>]\n"
+      "  ternary.weight @s : tensor<1xf32> from [#ternary.source<file = 0, offset = 256, "
+      "bytes = 4, shape = [1], encoding = f32>]\n"
+      "  func.func @main(%x: tensor<?x64xf32>) -> tensor<?x16xf32> attributes {ternary.entry} {\n"
+      "    %w = ternary.load @w : tensor<16x64x!ternary.trit>\n"
+      "    %s = ternary.load @s : tensor<1xf32>\n"
+      "    %y = ternary.linear %x, %w, %s activations(int8_per_token) : tensor<?x64xf32>, "
+      "tensor<16x64x!ternary.trit>, tensor<1xf32> -> tensor<?x16xf32>\n"
+      "    return %y : tensor<?x16xf32>\n  }\n}\n");
   ASSERT_TRUE(missing.module());
   EXPECT_NE(compile(missing, "model.so"), "");
   EXPECT_TRUE(read("model.so") == before);
@@ -230,6 +234,29 @@ TEST_F(Link, UnwritablePlaceIsAnError) {
   ModelCase model(randomMlp(5));
   std::string error = compile(model, "absent/model.so");
   EXPECT_NE(error.find("absent/model.so"), std::string::npos) << error;
+}
+
+TEST_F(Link, StandaloneLibraryBringsTheRuntime) {
+  ModelCase model(randomDecoder(9, 2));
+  CompileOptions options;
+  options.standalone = true;
+  Bytes runtime = runtimeObject();
+  options.runtimeObject = {runtime.data, runtime.size};
+  ASSERT_EQ(compile(model, "model.so", options), "");
+  std::string bytes = read("model.so");
+  Library library(bytes);
+  std::vector<std::string> symbols = library.dynamicSymbols(true);
+  EXPECT_TRUE(llvm::is_contained(symbols, "tern_query"));
+  EXPECT_TRUE(llvm::is_contained(symbols, "tern_model_open"));
+  for (const std::string &symbol : symbols)
+    EXPECT_EQ(symbol.substr(0, 5), "tern_") << symbol;
+  const ELF::Shdr *payload = library.section(".tern.payload");
+  ASSERT_TRUE(payload) << "the section must survive";
+  EXPECT_EQ(payload->sh_offset + payload->sh_size, bytes.size());
+  void *handle = ::dlopen(path("model.so").c_str(), RTLD_NOW | RTLD_LOCAL);
+  EXPECT_TRUE(handle) << ::dlerror();
+  if (handle)
+    ::dlclose(handle);
 }
 
 TEST_F(Link, StandaloneWithoutARuntimeIsAnError) {

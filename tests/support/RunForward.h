@@ -11,10 +11,12 @@
 #include "tern/abi.h"
 
 #include <barrier>
+#include <condition_variable>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -30,6 +32,54 @@ inline const tern_payload_section_t *findSection(const uint8_t *payload, uint32_
   return nullptr;
 }
 
+/// How the threads of a call run between two barriers.
+enum class Schedule {
+  Together,  ///< as the system likes
+  Ascending, ///< one after the other: thread 0 up to the barrier, then 1, ...
+  Descending ///< the same from the last thread down
+};
+
+/// A barrier that lets one thread at a time go from one barrier to the next. Where a barrier is
+/// missing, a thread runs ahead of the one it depends on, in one of the two orders, every time.
+class Relay {
+public:
+  Relay(uint32_t threads, Schedule schedule) : threads(threads), schedule(schedule) {}
+  /// Waits for `thread`'s first turn.
+  void start(uint32_t thread) {
+    std::unique_lock<std::mutex> lock(mutex);
+    wait(lock, thread);
+  }
+  void finish(uint32_t) {
+    std::unique_lock<std::mutex> lock(mutex);
+    pass();
+  }
+  void barrier(uint32_t thread) {
+    std::unique_lock<std::mutex> lock(mutex);
+    uint64_t next = turn / threads + 1;
+    pass();
+    changed.wait(lock, [&] { return turn / threads == next && whose() == thread; });
+  }
+
+private:
+  uint32_t whose() const {
+    uint32_t index = static_cast<uint32_t>(turn % threads);
+    return schedule == Schedule::Ascending ? index : threads - 1 - index;
+  }
+  void wait(std::unique_lock<std::mutex> &lock, uint32_t thread) {
+    changed.wait(lock, [&] { return whose() == thread; });
+  }
+  void pass() {
+    ++turn;
+    changed.notify_all();
+  }
+
+  const uint32_t threads;
+  const Schedule schedule;
+  std::mutex mutex;
+  std::condition_variable changed;
+  uint64_t turn = 0; ///< segments run so far
+};
+
 /// What a session of the runtime keeps: arena, caches, scratch. Memory is filled with 0xa5 (NaNs
 /// in no float sum that matters, but never zeros), so that code which relies on fresh zeros fails.
 class ForwardRun {
@@ -41,9 +91,11 @@ public:
         kv(block(descriptor->kv_bytes_per_position * static_cast<uint64_t>(capacity))) {}
 
   /// One call by `threads` threads of the descriptor's variant `variant`.
-  void run(uint32_t variant, uint32_t threads, int64_t rows, const std::vector<const void *> &inputs,
-           const std::vector<int64_t> &indices, const std::vector<void *> &outputs) {
+  void run(uint32_t variant, uint32_t threads, int64_t rows,
+           const std::vector<const void *> &inputs, const std::vector<int64_t> &indices,
+           const std::vector<void *> &outputs, Schedule schedule = Schedule::Together) {
     std::barrier<> gate(threads);
+    Relay relay(threads, schedule);
     tern_frame_t frame{};
     frame.struct_size = sizeof(frame);
     frame.thread_count = threads;
@@ -59,15 +111,28 @@ public:
     frame.inputs = inputs.data();
     frame.indices = indices.data();
     frame.outputs = outputs.data();
-    frame.barrier = [](void *context, uint32_t) {
-      static_cast<std::barrier<> *>(context)->arrive_and_wait();
-    };
-    frame.barrier_context = &gate;
-    std::vector<std::thread> others;
+    bool together = schedule == Schedule::Together;
+    frame.barrier_context = together ? static_cast<void *>(&gate) : &relay;
+    if (together)
+      frame.barrier = [](void *context, uint32_t) {
+        static_cast<std::barrier<> *>(context)->arrive_and_wait();
+      };
+    else
+      frame.barrier = [](void *context, uint32_t thread) {
+        static_cast<Relay *>(context)->barrier(thread);
+      };
     tern_forward_fn forward = descriptor->variants[variant].forward;
+    auto work = [&](uint32_t thread) {
+      if (!together)
+        relay.start(thread);
+      forward(&frame, thread);
+      if (!together)
+        relay.finish(thread);
+    };
+    std::vector<std::thread> others;
     for (uint32_t t = 1; t < threads; ++t)
-      others.emplace_back([&frame, forward, t] { forward(&frame, t); });
-    forward(&frame, 0);
+      others.emplace_back(work, t);
+    work(0);
     for (std::thread &other : others)
       other.join();
   }
