@@ -8,6 +8,7 @@
 #include "frontends/cli/Support.h"
 #include "frontends/cli/Verbs.h"
 
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
 
