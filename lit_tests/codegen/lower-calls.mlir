@@ -9,7 +9,7 @@
 // The block starts with a barrier: its caller's phases may still be running.
 //       CHECK:   llvm.call %{{[0-9]+}}({{.*}}, %arg1) : !llvm.ptr, (!llvm.ptr, i32) -> ()
 //       CHECK:   llvm.call @tern_row_quantize_row
-// CHECK-LABEL: llvm.func @tern_forward_x86_64(
+// CHECK-LABEL: llvm.func hidden @tern_forward_x86_64(
 //       CHECK:   llvm.mlir.addressof @tern_calls_0
 //       CHECK:   llvm.call @tern_block_layer
 //   CHECK-NOT:   llvm.call @tern_block_layer

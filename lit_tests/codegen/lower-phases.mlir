@@ -3,9 +3,8 @@
 // Copying the input in and quantizing it work on the same rows, so there is no barrier between them; the
 // product needs all rows. Its result leaves through the arena because 100 columns have padding there.
 
-// CHECK-LABEL: llvm.func @tern_forward_x86_64(%arg0: !llvm.ptr, %arg1: i32)
+// CHECK-LABEL: llvm.func hidden @tern_forward_x86_64(%arg0: !llvm.ptr, %arg1: i32)
 // CHECK-SAME:    no_unwind
-// CHECK-SAME:    visibility_ = 1
 //   CHECK-NOT:   llvm.call %{{[0-9]+}}(
 //       CHECK:   llvm.call @tern_row_zero_padding
 //   CHECK-NOT:   llvm.call %{{[0-9]+}}(
