@@ -213,7 +213,10 @@ static void readGate(const Json &root, Config &config, Fields &fields) {
 }
 
 static Expected<WeightForm> readForm(const Json &quantization) {
-  for (const auto &member : *quantization.object())
+  Expected<ArrayRef<Json::Member>> members = quantization.object();
+  if (!members)
+    return members.takeError();
+  for (const Json::Member &member : *members)
     if (!is_contained({"quant_method", "linear_class", "quantization_mode",
                        "modules_to_not_convert", "use_rms_norm", "rms_norm_eps"},
                       member.key))
@@ -279,8 +282,6 @@ static Error readQuantization(const Json &root, Config &config) {
     config.form = *form;
     return Error::success();
   }
-  if (Expected<ArrayRef<Json::Member>> members = quantization->object(); !members)
-    return members.takeError();
   Expected<WeightForm> form = readForm(*quantization);
   if (!form)
     return form.takeError();

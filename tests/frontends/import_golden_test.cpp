@@ -32,15 +32,19 @@ static std::vector<Prompt> readPrompts() {
   auto document = import::JsonDocument::read(kData + "/prompts.json");
   EXPECT_TRUE(bool(document)) << toString(document.takeError());
   std::vector<Prompt> prompts;
-  for (const import::Json &entry : *document->root().array()) {
+  ArrayRef<import::Json> entries = cantFail(document->root().array());
+  for (const import::Json &entry : entries) {
     Prompt &prompt = prompts.emplace_back();
     prompt.name = entry.getString("name")->str();
-    for (const import::Json &id : *entry.getArray("input_ids"))
+    ArrayRef<import::Json> ids = cantFail(entry.getArray("input_ids"));
+    for (const import::Json &id : ids)
       prompt.ids.push_back(*id.integer());
     const import::Json *golden = *entry.get("fp32");
-    for (const import::Json &id : *golden->getArray("greedy_ids"))
+    ArrayRef<import::Json> greedy = cantFail(golden->getArray("greedy_ids"));
+    for (const import::Json &id : greedy)
       prompt.greedy.push_back(*id.integer());
-    for (const import::Json &margin : *golden->getArray("greedy_margins"))
+    ArrayRef<import::Json> margins = cantFail(golden->getArray("greedy_margins"));
+    for (const import::Json &margin : margins)
       prompt.margins.push_back(*margin.number());
   }
   return prompts;
