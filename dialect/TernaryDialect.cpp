@@ -100,6 +100,9 @@ LogicalResult PackingAttr::verify(function_ref<InFlightDiagnostic()> emitError, 
 
 LogicalResult PackingAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
                                           function_ref<InFlightDiagnostic()> emitError) const {
+  // Null: the parser asks about an encoding even where the type before it did not parse.
+  if (!elementType)
+    return failure();
   if (!isa<TritType>(elementType) || shape.size() != 2 || ShapedType::isDynamicShape(shape))
     return emitError() << "expected #ternary.packing on a static matrix of !ternary.trit, got "
                        << shape.size() << " dimensions of " << elementType;
@@ -114,6 +117,8 @@ LogicalResult ScalesAttr::verify(function_ref<InFlightDiagnostic()> emitError, i
 
 LogicalResult ScalesAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
                                          function_ref<InFlightDiagnostic()> emitError) const {
+  if (!elementType)
+    return failure();
   if (!elementType.isF32() || shape.size() != 2 || ShapedType::isDynamicShape(shape))
     return emitError() << "expected #ternary.scales on a static matrix of f32, got " << shape.size()
                        << " dimensions of " << elementType;

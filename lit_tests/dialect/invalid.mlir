@@ -19,6 +19,18 @@ func.func private @f(tensor<4x4xf32, #ternary.packing<two_bit, rows = 16, k = 16
 
 // -----
 
+// packing_on_no_type
+// expected-error @below {{undefined symbol alias id 'missing'}}
+func.func private @f(tensor<4x4x!missing, #ternary.packing<two_bit, rows = 16, k = 16>>)
+
+// -----
+
+// scales_on_no_type
+// expected-error @below {{undefined symbol alias id 'missing'}}
+func.func private @f(tensor<4x4x!missing, #ternary.scales<rows = 16>>)
+
+// -----
+
 // scales_rows
 // expected-error @below {{expected 1 to 64 rows a block, got 65}}
 func.func private @f(tensor<4x4xf32, #ternary.scales<rows = 65>>)
