@@ -14,6 +14,8 @@ config.environment["PATH"] = os.pathsep.join(
 )
 config.substitutions.append(("%model", os.path.join(config.tern_source_dir, "examples/models/tiny-stories-bitnet")))
 config.substitutions.append(("%inputs", os.path.join(config.test_source_root, "frontends/Inputs")))
+# Debian's own Python: the one that python3-numpy belongs to.
+config.substitutions.append(("%python", "/usr/bin/python3"))
 for feature in config.tern_cpu_features:
     config.available_features.add(feature)
 if config.tern_sanitize:

@@ -66,7 +66,7 @@ struct ChoosePacking : tern::impl::ChoosePackingBase<ChoosePacking> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
     if (rows < 1 || rows > 64) {
-      module.emitError("expected packing rows of 1 to 64, got ") << rows;
+      module.emitError("expected packing rows of 1 to 64, got ") << rows.getValue();
       return signalPassFailure();
     }
     WeightTrail trail(module);

@@ -201,7 +201,8 @@ struct MergeLinears : tern::impl::MergeLinearsBase<MergeLinears> {
 
   void runOnOperation() override {
     if (segmentRows < 1) {
-      getOperation().emitError("expected segment-rows of at least 1, got ") << segmentRows;
+      getOperation().emitError("expected segment-rows of at least 1, got ")
+          << segmentRows.getValue();
       return signalPassFailure();
     }
     WeightTrail trail(getOperation());

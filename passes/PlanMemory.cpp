@@ -204,7 +204,7 @@ struct PlanMemory : tern::impl::PlanMemoryBase<PlanMemory> {
 private:
   LogicalResult plan(ModuleOp module) {
     if (maxRows < 1 || maxRows > int64_t(1) << 20)
-      return module.emitError("expected max-rows of 1 to 1048576, got ") << maxRows;
+      return module.emitError("expected max-rows of 1 to 1048576, got ") << maxRows.getValue();
     func::FuncOp entry;
     for (auto function : module.getOps<func::FuncOp>())
       if (isEntry(function)) {

@@ -6,14 +6,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "frontends/cli/Limits.h"
-#include "frontends/cli/Support.h"
+#include "frontends/cli/Options.h"
 #include "frontends/cli/Verbs.h"
 
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
 
-#include <CLI/CLI.hpp>
 #include <sys/resource.h>
 #include <thread>
 
@@ -24,7 +23,7 @@ namespace tern::cli {
 namespace {
 struct BenchFlags {
   RunOptions run;
-  std::string shape, packing = "two_bit";
+  std::string shape;
   uint32_t prompt = 512, tokens = 64, repeat = 3;
   bool json = false;
 };
@@ -56,25 +55,14 @@ static double residentMb() {
   return kilobytes * 1024 / 1e6;
 }
 
-static double ternaryMacs(mlir::ModuleOp module) {
-  double macs = 0;
-  for (auto weight : module.getOps<ternary::WeightOp>()) {
-    auto type = cast<mlir::ShapedType>(weight.getType());
-    if (isa<ternary::TritType>(type.getElementType()))
-      macs += type.getNumElements();
-  }
-  return macs;
-}
-
 static Expected<BenchResult> measure(const BenchFlags &flags, const tern_model_t *model,
                                      tern_session_t *session) {
-  tern_model_info_t info = {};
-  info.struct_size = sizeof info;
-  if (Error error = checkStatus(tern_model_get_info(model, &info)))
-    return error;
+  auto info = modelInfo(model);
+  if (!info)
+    return info.takeError();
   std::vector<int32_t> ids(flags.prompt);
   for (size_t i = 0; i < ids.size(); ++i)
-    ids[i] = static_cast<int32_t>((i * 7919 + 13) % info.vocabulary);
+    ids[i] = static_cast<int32_t>((i * 7919 + 13) % info->vocabulary);
 
   BenchResult result;
   std::vector<double> prefill, decode;
@@ -102,7 +90,9 @@ static Expected<BenchResult> measure(const BenchFlags &flags, const tern_model_t
   result.prefill = median(prefill);
   result.decode = median(decode);
   result.rssMb = residentMb();
-  result.decodeBytes = info.weights_bytes;
+  result.decodeBytes = info->weights_bytes;
+  // Each ternary parameter is one multiply-add a token.
+  result.prefillMacs = modelCard(model).getNumber("ternary_parameters").value_or(0);
   return result;
 }
 
@@ -137,19 +127,19 @@ static void print(const BenchFlags &flags, const BenchResult &result, uint32_t t
 }
 
 /// A model of the named shape with random weights, compiled into this process.
-static Expected<RunningModel> openShape(const BenchFlags &flags, double &macs) {
+static Expected<RunningModel> openShape(const BenchFlags &flags) {
   mlir::DialectRegistry registry;
   registerCompilerDialects(registry);
   mlir::MLIRContext context(registry);
   auto imported = import::syntheticModel(context, flags.shape);
   if (!imported)
     return imported.takeError();
-  macs = ternaryMacs(*imported->module);
   OpenOptions open;
   Progress progress;
   open.level = flags.run.level;
-  open.compile.packing = flags.packing;
+  open.compile.packing = flags.run.packing;
   open.compile.progress = [&](StringRef stage, double fraction) { progress.show(stage, fraction); };
+  open.compile.configurePasses = configurePasses;
   auto targets = parseTargets(flags.run.level.empty() ? "host" : flags.run.level);
   if (!targets)
     return targets.takeError();
@@ -158,11 +148,7 @@ static Expected<RunningModel> openShape(const BenchFlags &flags, double &macs) {
 }
 
 static Error runBench(const BenchFlags &flags) {
-  if (flags.run.model.empty() == flags.shape.empty())
-    return makeError("expected either a model or --shape");
-  BenchResult result;
-  double macs = 0;
-  auto model = flags.shape.empty() ? openForRunning(flags.run) : openShape(flags, macs);
+  auto model = flags.shape.empty() ? openForRunning(flags.run) : openShape(flags);
   if (!model)
     return model.takeError();
   uint32_t positions = std::max({flags.prompt, flags.tokens, 1u});
@@ -174,34 +160,42 @@ static Error runBench(const BenchFlags &flags) {
   auto measured = measure(flags, model->get(), session->get());
   if (!measured)
     return measured.takeError();
-  result = *measured;
-  result.prefillMacs = macs;
-  result.limits = measureLimits(threads);
-  print(flags, result, threads);
+  measured->limits = measureLimits(threads);
+  print(flags, *measured, threads);
   return Error::success();
 }
 
 void addBench(CLI::App &app, Action &action) {
   auto flags = std::make_shared<BenchFlags>();
   CLI::App *verb = app.add_subcommand("bench", "speed, beside what this machine can do at most");
-  std::string shapes;
+  std::vector<std::string> shapes;
   for (StringRef shape : import::syntheticShapes())
-    shapes += (shapes.empty() ? "" : ", ") + shape.str();
-  verb->add_option("model", flags->run.model, "checkpoint or library");
-  verb->add_option("--shape", flags->shape, "random weights in a known shape: " + shapes);
-  verb->add_option("-p,--prompt", flags->prompt, "tokens of the prompt")->capture_default_str();
+    shapes.push_back(shape.str());
+  auto *model = verb->add_option("model", flags->run.model, "checkpoint or library");
+  auto *shape =
+      verb->add_option("--shape", flags->shape, "instead, random weights in a known shape")
+          ->check(CLI::IsMember(shapes))
+          ->excludes(model);
+  verb->add_option("-p,--prompt", flags->prompt, "tokens of the prompt")
+      ->check(isCount(0, kMaxTokens))
+      ->capture_default_str();
   verb->add_option("-n,--tokens", flags->tokens, "tokens decoded, from an empty context")
-      ->check(CLI::PositiveNumber)
+      ->check(isCount(1, kMaxTokens))
       ->capture_default_str();
   verb->add_option("-r,--repeat", flags->repeat, "rounds; medians are shown")
-      ->check(CLI::PositiveNumber)
+      ->check(isCount(1, 1000))
       ->capture_default_str();
-  verb->add_option("--packing", flags->packing, "with --shape: two_bit or base3")
+  verb->add_option("--packing", flags->run.packing, "two_bit or base3, unless a library is given")
       ->check(CLI::IsMember({"two_bit", "base3"}));
-  verb->add_option("--threads", flags->run.threads, "0: one a core")->check(CLI::Range(0, 256));
-  verb->add_option("--level", flags->run.level, "force a CPU level, such as x86-64-v3");
+  addThreads(*verb, flags->run.threads);
+  verb->add_option("--level", flags->run.level, "force a CPU level, such as x86-64-v3")
+      ->check(isCpuLevel());
   verb->add_flag("--json", flags->json, "print JSON");
-  verb->callback([flags, &action] { action = [flags] { return runBench(*flags); }; });
+  verb->callback([flags, model, shape, &action] {
+    if (model->count() + shape->count() == 0)
+      throw CLI::RequiredError("a model or --shape");
+    action = [flags] { return runBench(*flags); };
+  });
 }
 
 } // namespace tern::cli

@@ -5,20 +5,17 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "frontends/cli/Support.h"
+#include "frontends/cli/ModelHeader.h"
+#include "frontends/cli/Options.h"
 #include "frontends/cli/Verbs.h"
+#include "frontends/cli/WeightSummary.h"
 
 #include "codegen/RuntimeObject.h"
 #include "mlir/IR/MLIRContext.h"
-#include "mlir/Parser/Parser.h"
-#include "mlir/Pass/PassManager.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/Format.h"
-#include "llvm/Support/Path.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
-
-#include <CLI/CLI.hpp>
 
 using namespace llvm;
 
@@ -27,31 +24,34 @@ namespace tern::cli {
 namespace {
 struct CompileFlags {
   std::string model, output, target = "all", stage = "so", weights = "embed", packing = "two_bit";
-  std::string header;
   int64_t maxRows = 128;
-  bool standalone = false, remarks = false, quiet = false;
+  bool header = false, standalone = false, remarks = false, quiet = false;
 };
 } // namespace
 
-/// IR text or bytecode (`tern compile x.mlir`): the files it names are beside it.
-static Expected<import::ImportedModel> parseModule(mlir::MLIRContext &context, StringRef path) {
-  import::ImportedModel model;
-  model.module = mlir::parseSourceFile<mlir::ModuleOp>(path, &context);
-  if (!model.module)
-    return makeError(path + ": expected valid IR");
-  model.folder = sys::path::parent_path(path).str();
-  if (model.folder.empty())
-    model.folder = ".";
-  return model;
-}
-
 static Expected<import::ImportedModel> load(mlir::MLIRContext &context, StringRef path) {
-  StringRef extension = sys::path::extension(path);
-  if (extension == ".mlir" || extension == ".mlirbc")
-    return parseModule(context, path);
+  if (isIRFile(path))
+    return readIR(context, path);
   if (isCompiledLibrary(path))
     return makeError(path + ": is a compiled library already; expected a checkpoint or IR");
   return import::importModel(context, path);
+}
+
+/// What `tern inspect` shows of a library and no runtime needs: how it is packed, and each ternary
+/// weight with a sample of its trits.
+static Expected<std::string> extendCard(const CompileFlags &flags, const CompileInput &input) {
+  constexpr int64_t kSampleRows = 64;
+  auto card = json::parse(input.card.empty() ? "{}" : input.card);
+  if (!card)
+    return card.takeError();
+  auto weights = summariseWeights(input.module, input.files, kSampleRows, [](double) {});
+  if (!weights)
+    return weights.takeError();
+  llvm::erase_if(*weights, [](const WeightSummary &weight) { return !weight.zeroShare; });
+  json::Object &object = *card->getAsObject();
+  object["packing"] = flags.packing;
+  object["weights"] = toJson(*weights);
+  return formatv("{0}", *card).str();
 }
 
 static Expected<CompileOptions> compileOptions(const CompileFlags &flags, Progress &progress) {
@@ -69,45 +69,10 @@ static Expected<CompileOptions> compileOptions(const CompileFlags &flags, Progre
     options.runtimeObject = ArrayRef<uint8_t>(object.data, object.size);
   }
   options.progress = [&](StringRef stage, double fraction) { progress.show(stage, fraction); };
-  options.configurePasses = [](mlir::PassManager &passes) {
-    (void)mlir::applyPassManagerCLOptions(passes);
-  };
+  options.configurePasses = configurePasses;
   if (flags.remarks)
     options.remark = [](StringRef line) { errs() << "remark: " << line << '\n'; };
   return options;
-}
-
-static Error emitText(const CompileInput &input, const CompileOptions &options, Stage stage,
-                      StringRef output) {
-  if (output.empty() || output == "-")
-    return emitStage(input, options, stage, outs());
-  return writeToOutput(output,
-                       [&](raw_ostream &out) { return emitStage(input, options, stage, out); });
-}
-
-/// `model.h`: what an application includes beside the library. The name in it comes from the
-/// library's.
-static Error writeHeader(StringRef path, StringRef library) {
-  std::string text = "/* How to use " + sys::path::filename(library).str() + ", compiled by Tern " +
-                     tern_version() + R"(. */
-#ifndef TERN_MODEL_H
-#define TERN_MODEL_H
-
-#include "tern/tern.h"
-
-/* The file to give to tern_model_open. */
-#define TERN_MODEL_FILE ")" +
-                     sys::path::filename(library).str() + R"("
-
-/* The library's own descriptor: for tern_model_open_linked when it is linked into the program. */
-#ifdef __cplusplus
-extern "C"
-#endif
-const tern_descriptor_t *tern_query(uint32_t abi_version);
-
-#endif /* TERN_MODEL_H */
-)";
-  return writeFile(path, text);
 }
 
 static Error summarise(StringRef output, const CompileOptions &options, double seconds) {
@@ -123,13 +88,28 @@ static Error summarise(StringRef output, const CompileOptions &options, double s
   return Error::success();
 }
 
+static Error compileToLibrary(const CompileFlags &flags, CompileInput input,
+                              const CompileOptions &options) {
+  auto card = extendCard(flags, input);
+  if (!card)
+    return card.takeError();
+  input.card = *card;
+  if (Error error = checkOutput(flags.output))
+    return error;
+  if (Error error = compileLibrary(input, options, flags.output))
+    return makeError(flags.output + ": " + toString(std::move(error)));
+  if (flags.header)
+    if (Error error =
+            writeFile(headerPath(flags.output), modelHeader(flags.output, flags.standalone)))
+      return error;
+  if (input.tokenizerBlob.empty() && !flags.quiet)
+    errs() << "tern: note: " << flags.model
+           << ": has no tokenizer; the library takes and gives token ids only\n";
+  return Error::success();
+}
+
 static Error runCompile(const CompileFlags &flags) {
   auto start = std::chrono::steady_clock::now();
-  auto stage = parseStage(flags.stage);
-  if (!stage)
-    return stage.takeError();
-  if (*stage == Stage::So && flags.output.empty())
-    return makeError("expected -o FILE for the compiled library");
   mlir::DialectRegistry registry;
   registerCompilerDialects(registry);
   mlir::MLIRContext context(registry);
@@ -144,19 +124,37 @@ static Error runCompile(const CompileFlags &flags) {
   auto options = compileOptions(flags, progress);
   if (!options)
     return options.takeError();
+  auto stage = parseStage(flags.stage);
+  if (!stage)
+    return stage.takeError();
 
   CompileInput input{*model->module, &*files, model->tokenizerBlob, model->card};
   if (*stage != Stage::So)
-    return emitText(input, *options, *stage, flags.output);
-  if (Error error = compileLibrary(input, *options, flags.output))
+    return writeFile(flags.output.empty() ? "-" : flags.output,
+                     [&](raw_ostream &out) { return emitStage(input, *options, *stage, out); });
+  if (Error error = compileToLibrary(flags, input, *options))
     return error;
-  if (!flags.header.empty())
-    if (Error error = writeHeader(flags.header, flags.output))
-      return error;
   progress.show("done", 1);
   if (flags.quiet)
     return Error::success();
   return summarise(flags.output, *options, secondsSince(start));
+}
+
+static CLI::Validator isStage() {
+  return {[](std::string &text) {
+            auto stage = parseStage(text);
+            return stage ? "" : toString(stage.takeError());
+          },
+          ""};
+}
+
+/// What no option can check alone.
+static void checkCompileFlags(const CompileFlags &flags) {
+  bool library = flags.stage == "so";
+  if (library && (flags.output.empty() || flags.output == "-"))
+    throw CLI::RequiredError("-o FILE for the compiled library");
+  if (!library && (flags.header || flags.standalone || flags.weights != "embed"))
+    throw CLI::ValidationError("--header, --standalone and --weights are for --emit=so");
 }
 
 void addCompile(CLI::App &app, Action &action) {
@@ -165,11 +163,12 @@ void addCompile(CLI::App &app, Action &action) {
   verb->add_option("model", flags->model, "Hugging Face folder, or .mlir")->required();
   verb->add_option("-o,--output", flags->output, "the library (or text) to write; - is stdout");
   verb->add_option("--target", flags->target,
-                   "CPU levels, comma separated; host: this CPU's best; all: every level of this "
-                   "architecture, chosen at load")
+                   "CPU levels, comma separated; host: this CPU's best; all: every one")
+      ->check(isTargetList())
       ->capture_default_str();
   verb->add_option("--emit", flags->stage,
                    "import, ternary, packed, llvm, ll, asm, obj or so: where to stop")
+      ->check(isStage())
       ->capture_default_str();
   verb->add_option("--weights", flags->weights, "embed, or sidecar: in FILE.weights")
       ->check(CLI::IsMember({"embed", "sidecar"}))
@@ -178,13 +177,16 @@ void addCompile(CLI::App &app, Action &action) {
       ->check(CLI::IsMember({"two_bit", "base3"}))
       ->capture_default_str();
   verb->add_option("--max-rows", flags->maxRows, "tokens a call takes at most")
-      ->check(CLI::Range(1, 4096))
+      ->check(isCount(1, 4096))
       ->capture_default_str();
-  verb->add_option("--header", flags->header, "also write a C header for the library");
+  verb->add_flag("--header", flags->header, "also write a C header: model.h for model.so");
   verb->add_flag("--standalone", flags->standalone, "bundle the runtime into the library");
   verb->add_flag("--remarks", flags->remarks, "say which kernels were chosen and why");
   verb->add_flag("-q,--quiet", flags->quiet, "no summary");
-  verb->callback([flags, &action] { action = [flags] { return runCompile(*flags); }; });
+  verb->callback([flags, &action] {
+    checkCompileFlags(*flags);
+    action = [flags] { return runCompile(*flags); };
+  });
 }
 
 } // namespace tern::cli

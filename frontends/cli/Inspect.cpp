@@ -7,12 +7,14 @@
 
 #include "frontends/cli/Support.h"
 #include "frontends/cli/Verbs.h"
+#include "frontends/cli/WeightSummary.h"
 
 #include "mlir/IR/MLIRContext.h"
-#include "mlir/Parser/Parser.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/DynamicLibrary.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
-#include "llvm/Support/Path.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <CLI/CLI.hpp>
@@ -26,135 +28,98 @@ struct InspectFlags {
   std::string model;
   bool json = false;
 };
-
-/// One weight of a module, as inspect shows it.
-struct WeightRow {
-  std::string name, type, source;
-  uint64_t sourceBytes = 0;
-  std::optional<double> zeroShare; ///< of a trit matrix whose files are there
-  std::optional<double> scale;     ///< of a one-element float weight
-};
 } // namespace
 
 //===----------------------------------------------------------------------===//
 // Checkpoints and IR
 //===----------------------------------------------------------------------===//
 
-static std::string describeSource(ternary::WeightOp weight) {
-  auto source = cast<ternary::SourceAttr>(weight.getSources()[0]);
-  std::string text = ternary::stringifyEncoding(source.getEncoding()).str();
-  if (source.getDerive() != ternary::Derivation::None)
-    text += ", " + ternary::stringifyDerivation(source.getDerive()).str();
-  if (weight.getSources().size() > 1)
-    text += ", " + std::to_string(weight.getSources().size()) + " parts";
-  return text;
+/// "19.8 M parameters".
+static std::string formatCount(double count) {
+  return formatv("{0}", count < 1e6   ? format("%.1f k", count / 1e3)
+                        : count < 1e9 ? format("%.1f M", count / 1e6)
+                                      : format("%.2f G", count / 1e9))
+      .str();
 }
 
-static Expected<double> zeroShare(const WeightReader &reader) {
-  constexpr int64_t kRows = 64;
-  std::vector<int8_t> trits(kRows * reader.columns());
-  uint64_t zeros = 0;
-  for (int64_t row = 0; row < reader.rows(); row += kRows) {
-    int64_t count = std::min(kRows, reader.rows() - row);
-    if (Error error = reader.readTrits(row, count, trits.data()))
-      return error;
-    zeros += std::count(trits.begin(), trits.begin() + count * reader.columns(), 0);
-  }
-  return static_cast<double>(zeros) / (reader.rows() * reader.columns());
-}
+static void field(StringRef name) { outs() << left_justify(name, 12); }
 
-static Expected<WeightRow> describeWeight(ternary::WeightOp weight, const WeightFiles *files) {
-  WeightRow row;
-  row.name = weight.getSymName().str();
-  row.source = describeSource(weight);
-  raw_string_ostream(row.type) << weight.getType();
-  for (mlir::Attribute source : weight.getSources())
-    row.sourceBytes += cast<ternary::SourceAttr>(source).getBytes();
-  if (!files)
-    return row;
-  auto reader = WeightReader::create(weight, *files);
-  if (!reader)
-    return reader.takeError();
-  if (reader->isTrits()) {
-    auto share = zeroShare(*reader);
-    if (!share)
-      return share.takeError();
-    row.zeroShare = *share;
-  } else if (cast<mlir::ShapedType>(weight.getType()).getNumElements() == 1) {
-    float value = 0;
-    if (Error error = reader->readFloats(0, 1, &value))
-      return error;
-    row.scale = value;
-  }
-  return row;
-}
-
-static Expected<std::vector<WeightRow>> describeWeights(mlir::ModuleOp module,
-                                                        const WeightFiles *files) {
-  Progress progress;
-  std::vector<WeightRow> rows;
-  auto weights = llvm::to_vector(module.getOps<ternary::WeightOp>());
-  for (auto [index, weight] : llvm::enumerate(weights)) {
-    progress.show("reading weights", static_cast<double>(index) / weights.size());
-    auto row = describeWeight(weight, files);
-    if (!row)
-      return row.takeError();
-    rows.push_back(std::move(*row));
-  }
-  return rows;
-}
-
-static json::Array weightsJson(ArrayRef<WeightRow> rows) {
-  json::Array weights;
-  for (const WeightRow &row : rows) {
-    json::Object weight{{"name", row.name},
-                        {"type", row.type},
-                        {"source", row.source},
-                        {"source_bytes", static_cast<int64_t>(row.sourceBytes)}};
-    if (row.zeroShare)
-      weight["zero_share"] = *row.zeroShare;
-    if (row.scale)
-      weight["scale"] = *row.scale;
-    weights.push_back(std::move(weight));
-  }
-  return weights;
-}
-
-static void printWeights(ArrayRef<WeightRow> rows) {
-  size_t width = 8;
-  for (const WeightRow &row : rows)
-    width = std::max(width, row.name.size());
-  for (const WeightRow &row : rows) {
-    outs() << left_justify(row.name, width + 2) << left_justify(row.type, 34)
-           << left_justify(row.source, 24) << right_justify(formatBytes(row.sourceBytes), 10);
-    if (row.zeroShare)
-      outs() << format("  %4.1f %% zero", *row.zeroShare * 100);
-    if (row.scale)
-      outs() << format("  scale %.6g", *row.scale);
+/// The model card's first lines. Keys it lacks are left out.
+static void printCard(const json::Object &card) {
+  auto text = [&](StringRef key) { return card.getString(key).value_or("").str(); };
+  if (card.get("architecture")) {
+    field("model");
+    outs() << text("architecture");
+    for (StringRef key : {"family", "activation", "licence"})
+      if (card.get(key))
+        outs() << ", " << text(key);
     outs() << '\n';
   }
+  if (const json::Object *sizes = card.getObject("sizes")) {
+    field("sizes");
+    ListSeparator separator;
+    for (StringRef key : {"layers", "hidden", "heads", "kv_heads", "head_size", "feed_forward",
+                          "vocabulary", "max_positions"})
+      if (auto value = sizes->getInteger(key)) {
+        std::string words = key.str();
+        std::replace(words.begin(), words.end(), '_', ' ');
+        outs() << separator << words << ' ' << *value;
+      }
+    outs() << '\n';
+  }
+  if (auto count = card.getNumber("parameters")) {
+    double ternaryCount = card.getNumber("ternary_parameters").value_or(0);
+    field("parameters");
+    outs() << formatCount(*count) << format(", %.1f %% ternary", 100 * ternaryCount / *count);
+    if (auto zeros = card.getNumber("zero_share"))
+      outs() << format(" (%.1f %% of these zero)", *zeros * 100);
+    outs() << '\n';
+  }
+  if (const json::Object *scales = card.getObject("scales")) {
+    field("scales");
+    outs() << format("%.4g to %.4g\n", scales->getNumber("least").value_or(0),
+                     scales->getNumber("most").value_or(0));
+  }
+  if (card.get("source")) {
+    field("source");
+    outs() << text("source") << ", " << text("source_weights") << '\n';
+  }
 }
 
-static Error printModule(mlir::ModuleOp module, const WeightFiles *files, StringRef card,
+/// The card of a module that has none: its `ternary.model`.
+static json::Object cardOf(mlir::ModuleOp module) {
+  json::Object card, sizes;
+  auto model = module->getAttrOfType<mlir::DictionaryAttr>("ternary.model");
+  if (!model)
+    return card;
+  for (mlir::NamedAttribute attribute : model) {
+    if (auto text = dyn_cast<mlir::StringAttr>(attribute.getValue()))
+      card[attribute.getName().getValue()] = text.getValue();
+    else if (auto number = dyn_cast<mlir::IntegerAttr>(attribute.getValue()))
+      sizes[attribute.getName().getValue()] = number.getInt();
+  }
+  card["sizes"] = std::move(sizes);
+  return card;
+}
+
+static Error printModule(mlir::ModuleOp module, const WeightFiles *files, json::Object card,
                          bool asJson) {
-  auto rows = describeWeights(module, files);
+  Progress progress;
+  auto rows = summariseWeights(module, files, /*sampleRows=*/0, [&](double fraction) {
+    progress.show("reading weights", fraction);
+  });
   if (!rows)
     return rows.takeError();
-  json::Object result;
-  if (!card.empty()) {
-    auto value = json::parse(card);
-    if (!value)
-      return value.takeError();
-    result["model"] = std::move(*value);
-  }
   if (asJson) {
-    result["weights"] = weightsJson(*rows);
+    json::Object result{{"model", std::move(card)}, {"weights", toJson(*rows)}};
+    if (auto bytes = module->getAttrOfType<mlir::IntegerAttr>("ternary.weights_bytes"))
+      result["weights_bytes"] = bytes.getInt();
     outs() << formatv("{0:2}\n", json::Value(std::move(result)));
     return Error::success();
   }
-  if (auto *value = result.get("model"))
-    outs() << formatv("{0:2}\n\n", *value);
-  printWeights(*rows);
+  printCard(card);
+  outs() << '\n';
+  print(*rows, outs());
   return Error::success();
 }
 
@@ -162,17 +127,16 @@ static Error inspectIR(StringRef path, bool asJson) {
   mlir::DialectRegistry registry;
   registerCompilerDialects(registry);
   mlir::MLIRContext context(registry);
-  auto module = mlir::parseSourceFile<mlir::ModuleOp>(path, &context);
-  if (!module)
-    return makeError(path + ": expected valid IR");
-  StringRef folder = sys::path::parent_path(path);
-  auto files = WeightFiles::open(*module, folder.empty() ? "." : folder);
+  auto model = readIR(context, path);
+  if (!model)
+    return model.takeError();
+  auto files = WeightFiles::open(*model->module, model->folder);
+  json::Object card = cardOf(*model->module);
+  if (files)
+    return printModule(*model->module, &*files, std::move(card), asJson);
   // IR is worth looking at without the files it names.
-  if (!files) {
-    errs() << "warning: " << toString(files.takeError()) << '\n';
-    return printModule(*module, nullptr, "", asJson);
-  }
-  return printModule(*module, &*files, "", asJson);
+  errs() << "tern: warning: " << toString(files.takeError()) << '\n';
+  return printModule(*model->module, nullptr, std::move(card), asJson);
 }
 
 static Error inspectCheckpoint(StringRef path, bool asJson) {
@@ -185,7 +149,10 @@ static Error inspectCheckpoint(StringRef path, bool asJson) {
   auto files = WeightFiles::open(*model->module, model->folder);
   if (!files)
     return files.takeError();
-  return printModule(*model->module, &*files, model->card, asJson);
+  auto card = json::parse(model->card);
+  if (!card)
+    return card.takeError();
+  return printModule(*model->module, &*files, std::move(*card->getAsObject()), asJson);
 }
 
 //===----------------------------------------------------------------------===//
@@ -207,45 +174,84 @@ static json::Array variantsJson(const tern_descriptor_t &descriptor) {
   return variants;
 }
 
-static Error inspectLibrary(StringRef path, bool asJson) {
-  auto model = RunningModel::open(path, {});
-  if (!model)
-    return model.takeError();
-  tern_model_info_t info = {};
-  info.struct_size = sizeof info;
-  if (Error error = checkStatus(tern_model_get_info(model->get(), &info)))
-    return error;
+/// The descriptor of the library at `path`, which the runtime has checked and opened already.
+static Expected<const tern_descriptor_t *> descriptorOf(StringRef path) {
+  // A name without a slash would be looked for in the system's folders.
+  SmallString<256> absolute(path);
+  sys::fs::make_absolute(absolute);
   std::string message;
-  auto library = sys::DynamicLibrary::getPermanentLibrary(path.str().c_str(), &message);
+  auto library = sys::DynamicLibrary::getPermanentLibrary(absolute.c_str(), &message);
   auto query = library.isValid()
                    ? reinterpret_cast<tern_query_fn>(library.getAddressOfSymbol("tern_query"))
                    : nullptr;
   if (!query)
     return makeError(path + ": " + message);
-  const tern_descriptor_t *descriptor = query(TERN_ABI_VERSION);
+  return query(TERN_ABI_VERSION);
+}
 
-  json::Object result{{"compiler", info.compiler_version},
-                      {"level", info.level},
-                      {"weights_bytes", static_cast<int64_t>(info.weights_bytes)},
-                      {"arena_bytes", static_cast<int64_t>(info.arena_bytes)},
-                      {"kv_bytes_per_position", static_cast<int64_t>(info.kv_bytes_per_position)},
-                      {"max_rows", static_cast<int64_t>(info.max_rows)},
-                      {"tokenizer", info.has_tokenizer != 0},
-                      {"weights_in", descriptor->sidecar ? descriptor->sidecar : "the library"},
-                      {"targets", variantsJson(*descriptor)}};
-  const char *cardText = tern_model_card(model->get());
-  auto card = json::parse(cardText && *cardText ? cardText : "{}");
-  if (!card)
-    return card.takeError();
-  result["model"] = std::move(*card);
-  outs() << (asJson ? formatv("{0}\n", json::Value(std::move(result)))
-                    : formatv("{0:2}\n", json::Value(std::move(result))));
+static void printLibrary(const json::Object &library) {
+  auto number = [&](StringRef key) { return library.getInteger(key).value_or(0); };
+  const json::Object &card = *library.getObject("model");
+  printCard(card);
+  field("packing");
+  outs() << card.getString("packing").value_or("unknown") << ", "
+         << formatBytes(number("weights_bytes")) << " in "
+         << library.getString("weights_in").value_or("") << '\n';
+  field("memory");
+  outs() << "arena " << formatBytes(number("arena_bytes")) << " for " << number("max_rows")
+         << " rows a call, cache " << formatBytes(number("kv_bytes_per_position"))
+         << " a position\n";
+  field("tokenizer");
+  outs() << (library.getBoolean("tokenizer").value_or(false) ? "yes" : "no") << '\n';
+  field("compiler");
+  outs() << library.getString("compiler").value_or("") << '\n';
+  for (const json::Value &value : *library.getArray("targets")) {
+    const json::Object &target = *value.getAsObject();
+    field("target");
+    outs() << *target.getString("level")
+           << (*target.getBoolean("runs_here") ? "" : " (not on this CPU)") << ':';
+    for (const json::Value &kernel : *target.getArray("kernels"))
+      outs() << ' ' << *kernel.getAsString();
+    outs() << '\n';
+  }
+  if (const json::Array *weights = card.getArray("weights")) {
+    outs() << '\n';
+    print(fromJson(*weights), outs());
+  }
+}
+
+static Error inspectLibrary(StringRef path, bool asJson) {
+  RunOptions options;
+  options.model = path.str();
+  auto model = openForRunning(options);
+  if (!model)
+    return model.takeError();
+  auto info = modelInfo(model->get());
+  if (!info)
+    return info.takeError();
+  auto descriptor = descriptorOf(path);
+  if (!descriptor)
+    return descriptor.takeError();
+  const char *sidecar = (*descriptor)->sidecar;
+  json::Object result{{"compiler", info->compiler_version},
+                      {"level", info->level},
+                      {"weights_bytes", static_cast<int64_t>(info->weights_bytes)},
+                      {"arena_bytes", static_cast<int64_t>(info->arena_bytes)},
+                      {"kv_bytes_per_position", static_cast<int64_t>(info->kv_bytes_per_position)},
+                      {"max_rows", static_cast<int64_t>(info->max_rows)},
+                      {"tokenizer", info->has_tokenizer != 0},
+                      {"weights_in", sidecar ? sidecar : "the library"},
+                      {"targets", variantsJson(**descriptor)},
+                      {"model", modelCard(model->get())}};
+  if (asJson)
+    outs() << formatv("{0:2}\n", json::Value(std::move(result)));
+  else
+    printLibrary(result);
   return Error::success();
 }
 
 static Error runInspect(const InspectFlags &flags) {
-  StringRef extension = sys::path::extension(flags.model);
-  if (extension == ".mlir" || extension == ".mlirbc")
+  if (isIRFile(flags.model))
     return inspectIR(flags.model, flags.json);
   if (isCompiledLibrary(flags.model))
     return inspectLibrary(flags.model, flags.json);

@@ -5,12 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "frontends/cli/Support.h"
+#include "frontends/cli/Options.h"
 #include "frontends/cli/Verbs.h"
-
-#include "llvm/Support/raw_ostream.h"
-
-#include <CLI/CLI.hpp>
 
 using namespace llvm;
 
@@ -25,6 +21,8 @@ struct LogitsFlags {
 } // namespace
 
 static Error runLogits(const LogitsFlags &flags) {
+  if (Error error = checkOutput(flags.output))
+    return error;
   auto ids = parseIds(flags.ids);
   if (!ids)
     return ids.takeError();
@@ -36,14 +34,13 @@ static Error runLogits(const LogitsFlags &flags) {
   auto session = makeSession(model->get(), flags.run.threads, ids->size());
   if (!session)
     return session.takeError();
-  tern_model_info_t info = {};
-  info.struct_size = sizeof info;
-  if (Error error = checkStatus(tern_model_get_info(model->get(), &info)))
-    return error;
+  auto info = modelInfo(model->get());
+  if (!info)
+    return info.takeError();
 
   std::vector<float> logits;
   if (flags.all) {
-    logits.resize(ids->size() * static_cast<size_t>(info.vocabulary));
+    logits.resize(ids->size() * static_cast<size_t>(info->vocabulary));
     if (Error error = checkStatus(tern_prefill_logits(session->get(), ids->data(), ids->size(),
                                                       logits.data(), logits.size())))
       return error;
@@ -57,19 +54,17 @@ static Error runLogits(const LogitsFlags &flags) {
     logits.assign(last, last + count);
   }
   int64_t rows = flags.all ? ids->size() : 1;
-  return writeFile(flags.output, npyBytes({rows, info.vocabulary}, logits));
+  return writeFile(flags.output, npyBytes({rows, info->vocabulary}, logits));
 }
 
 void addLogits(CLI::App &app, Action &action) {
   auto flags = std::make_shared<LogitsFlags>();
   CLI::App *verb = app.add_subcommand("logits", "write a model's logits as a NumPy file");
-  verb->add_option("model", flags->run.model, "checkpoint or library")->required();
-  verb->add_option("--ids", flags->ids, "token ids: 1,2,3")->required();
+  addRunOptions(*verb, flags->run);
+  verb->add_option("--ids", flags->ids, "token ids: 1,2,3")->required()->check(isIdList());
   verb->add_flag("--all", flags->all, "of every position, not only the last");
   verb->add_option("-o,--output", flags->output, "the .npy file: float32 [tokens, vocabulary]")
       ->required();
-  verb->add_option("--threads", flags->run.threads, "0: one a core")->check(CLI::Range(0, 256));
-  verb->add_option("--level", flags->run.level, "force a CPU level, such as x86-64-v3");
   verb->callback([flags, &action] { action = [flags] { return runLogits(*flags); }; });
 }
 

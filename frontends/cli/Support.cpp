@@ -7,11 +7,15 @@
 
 #include "frontends/cli/Support.h"
 
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/ScopeExit.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/Format.h"
-#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <unistd.h>
@@ -91,10 +95,36 @@ Expected<Session> makeSession(tern_model_t *model, uint32_t threads, uint32_t po
   return Session(session);
 }
 
+Expected<tern_model_info_t> modelInfo(const tern_model_t *model) {
+  tern_model_info_t info = {};
+  info.struct_size = sizeof info;
+  if (Error error = checkStatus(tern_model_get_info(model, &info)))
+    return error;
+  return info;
+}
+
+json::Object modelCard(const tern_model_t *model) {
+  const char *text = tern_model_card(model);
+  auto card = json::parse(text && *text ? text : "{}");
+  if (!card) {
+    // A card is only shown; a model runs without one.
+    consumeError(card.takeError());
+    return {};
+  }
+  json::Object *object = card->getAsObject();
+  return object ? std::move(*object) : json::Object();
+}
+
+void configurePasses(mlir::PassManager &passes) {
+  (void)mlir::applyPassManagerCLOptions(passes);
+  mlir::applyDefaultTimingPassManagerCLOptions(passes);
+}
+
 Expected<RunningModel> openForRunning(const RunOptions &options) {
   Progress progress;
   OpenOptions open;
   open.level = options.level;
+  open.compile.packing = options.packing;
   if (!options.level.empty()) {
     auto targets = parseTargets(options.level);
     if (!targets)
@@ -102,10 +132,15 @@ Expected<RunningModel> openForRunning(const RunOptions &options) {
     open.compile.targets = *targets;
   }
   open.compile.progress = [&](StringRef stage, double fraction) { progress.show(stage, fraction); };
-  open.compile.configurePasses = [](mlir::PassManager &passes) {
-    (void)mlir::applyPassManagerCLOptions(passes);
-  };
-  return RunningModel::open(options.model, open);
+  open.compile.configurePasses = configurePasses;
+  auto model = RunningModel::open(options.model, open);
+  if (model)
+    return model;
+  // The runtime's first context is "opening FILE"; our errors begin with the file.
+  std::string text = toString(model.takeError());
+  StringRef what = text;
+  what.consume_front("opening ");
+  return makeError(what);
 }
 
 //===----------------------------------------------------------------------===//
@@ -162,20 +197,114 @@ Expected<std::string> detokenize(const tern_model_t *model, ArrayRef<int32_t> id
 // Files
 //===----------------------------------------------------------------------===//
 
+bool isIRFile(StringRef path) {
+  return is_contained({".mlir", ".mlirbc"}, sys::path::extension(path));
+}
+
+static Error refuseUnlessRegular(StringRef path, const sys::fs::file_status &status) {
+  if (status.type() == sys::fs::file_type::regular_file)
+    return Error::success();
+  StringRef kind = "a device or socket";
+  if (status.type() == sys::fs::file_type::directory_file)
+    kind = "a directory";
+  else if (status.type() == sys::fs::file_type::fifo_file)
+    kind = "a pipe";
+  return makeError(path + ": expected a regular file, got " + kind);
+}
+
+Error checkRegularFile(StringRef path) {
+  sys::fs::file_status status;
+  if (std::error_code code = sys::fs::status(path, status))
+    return makeError(path + ": " + code.message());
+  return refuseUnlessRegular(path, status);
+}
+
+Expected<import::ImportedModel> readIR(mlir::MLIRContext &context, StringRef path) {
+  if (Error error = checkRegularFile(path))
+    return error;
+  std::string text;
+  mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {
+    raw_string_ostream out(text);
+    if (diagnostic.getSeverity() != mlir::DiagnosticSeverity::Error || !text.empty())
+      return;
+    if (auto where = dyn_cast<mlir::FileLineColLoc>(diagnostic.getLocation()))
+      out << where.getLine() << ':' << where.getColumn() << ": ";
+    out << diagnostic;
+  });
+  import::ImportedModel model;
+  model.module = mlir::parseSourceFile<mlir::ModuleOp>(path, &context);
+  if (!model.module)
+    return makeError(path + ": " + (text.empty() ? "expected valid IR" : text));
+  model.folder = sys::path::parent_path(path).str();
+  if (model.folder.empty())
+    model.folder = ".";
+  return model;
+}
+
+Error checkOutput(StringRef path) {
+  sys::fs::file_status status;
+  // What is wrong with a new path shows when it is written.
+  if (path == "-" || path == "/dev/null" || sys::fs::status(path, status))
+    return Error::success();
+  return refuseUnlessRegular(path, status);
+}
+
 Expected<std::string> readTextFile(StringRef path) {
-  auto buffer = MemoryBuffer::getFileOrSTDIN(path);
-  if (!buffer)
-    return makeError(path + ": " + buffer.getError().message());
-  return (*buffer)->getBuffer().str();
+  constexpr size_t kMaxText = size_t(256) << 20, kChunk = size_t(1) << 16;
+  sys::fs::file_t file = sys::fs::getStdinHandle();
+  if (path != "-") {
+    if (Error error = checkRegularFile(path))
+      return error;
+    auto opened = sys::fs::openNativeFileForRead(path);
+    if (!opened)
+      return makeError(path + ": " + toString(opened.takeError()));
+    file = *opened;
+  }
+  llvm::scope_exit close([&] {
+    if (path != "-")
+      sys::fs::closeFile(file);
+  });
+  std::string text;
+  for (;;) {
+    size_t have = text.size();
+    text.resize(have + kChunk);
+    auto count = sys::fs::readNativeFile(file, MutableArrayRef<char>(&text[have], kChunk));
+    if (!count)
+      return makeError(path + ": " + toString(count.takeError()));
+    text.resize(have + *count);
+    if (*count == 0)
+      return text;
+    if (text.size() > kMaxText)
+      return makeError(path + ": expected at most " + formatBytes(kMaxText) + " of text");
+  }
 }
 
 Error writeFile(StringRef path, StringRef bytes) {
-  if (Error error = writeToOutput(path, [&](raw_ostream &out) {
-        out << bytes;
-        return Error::success();
-      }))
-    return makeError(path + ": " + toString(std::move(error)));
-  return Error::success();
+  return writeFile(path, [&](raw_ostream &out) {
+    out << bytes;
+    return Error::success();
+  });
+}
+
+Error writeFile(StringRef path, function_ref<Error(raw_ostream &)> write) {
+  if (path == "-")
+    return write(outs());
+  if (Error error = checkOutput(path))
+    return error;
+  // What `write` reports is not about the file.
+  bool refused = false;
+  Error error = writeToOutput(path, [&](raw_ostream &out) {
+    Error failure = write(out);
+    refused = static_cast<bool>(failure);
+    return failure;
+  });
+  if (!error || refused)
+    return error;
+  // LLVM's text begins with the path in quotes.
+  std::string text = toString(std::move(error));
+  StringRef what = text;
+  what.consume_front(("'" + path + "': ").str());
+  return makeError(path + ": cannot write: " + what);
 }
 
 std::string npyBytes(ArrayRef<int64_t> shape, ArrayRef<float> values) {

@@ -11,6 +11,7 @@
 #include "frontends/jit/Jit.h"
 
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/JSON.h"
@@ -41,13 +42,19 @@ struct SessionCloser {
 };
 using Session = std::unique_ptr<tern_session_t, SessionCloser>;
 llvm::Expected<Session> makeSession(tern_model_t *model, uint32_t threads, uint32_t positions = 0);
+llvm::Expected<tern_model_info_t> modelInfo(const tern_model_t *model);
+/// The model card; an empty object where the model has none.
+llvm::json::Object modelCard(const tern_model_t *model);
 
 /// Options every verb that runs a model takes.
 struct RunOptions {
   std::string model;
-  std::string level;
+  std::string level;               ///< empty: the best
+  std::string packing = "two_bit"; ///< of a model that is compiled first
   uint32_t threads = 0;
 };
+/// MLIR's print and timing flags, where they were given.
+void configurePasses(mlir::PassManager &passes);
 /// Opens `options.model`, compiling it first unless it is a library; progress on stderr.
 llvm::Expected<RunningModel> openForRunning(const RunOptions &options);
 
@@ -58,9 +65,16 @@ llvm::Expected<std::vector<int32_t>> tokenize(const tern_model_t *model, llvm::S
 llvm::Expected<std::string> detokenize(const tern_model_t *model, llvm::ArrayRef<int32_t> ids,
                                        bool skipSpecial);
 
+/// A regular file, or "-" for stdin; at most 256 MB.
 llvm::Expected<std::string> readTextFile(llvm::StringRef path);
-/// Writes `path` whole or not at all: a temporary file beside it, renamed.
+/// An error unless `path` is a regular file: a pipe would block, a device never end.
+llvm::Error checkRegularFile(llvm::StringRef path);
+/// An error where `path` is there already and no regular file.
+llvm::Error checkOutput(llvm::StringRef path);
+/// Writes `path` whole or not at all: a temporary file beside it, renamed. "-" is stdout.
 llvm::Error writeFile(llvm::StringRef path, llvm::StringRef bytes);
+llvm::Error writeFile(llvm::StringRef path,
+                      llvm::function_ref<llvm::Error(llvm::raw_ostream &)> write);
 
 /// The bytes of a NumPy .npy file (version 1.0) of float32 in C order.
 std::string npyBytes(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<float> values);
@@ -70,6 +84,10 @@ double secondsSince(std::chrono::steady_clock::time_point start);
 std::string formatBytes(uint64_t bytes);
 
 llvm::Error makeError(const llvm::Twine &text);
+/// IR text or bytecode; the files it names are beside it.
+llvm::Expected<import::ImportedModel> readIR(mlir::MLIRContext &context, llvm::StringRef path);
+/// True for a file that `tern compile` and `tern inspect` read as IR.
+bool isIRFile(llvm::StringRef path);
 
 } // namespace tern::cli
 

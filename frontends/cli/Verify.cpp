@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "frontends/cli/Support.h"
+#include "frontends/cli/Options.h"
 #include "frontends/cli/Verbs.h"
 
 #include "dialect/Interpreter.h"
@@ -14,7 +14,6 @@
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
 
-#include <CLI/CLI.hpp>
 #include <cmath>
 
 using namespace llvm;
@@ -139,12 +138,11 @@ static Expected<std::vector<std::vector<float>>> runCompiled(const RunningModel 
 static Error report(ArrayRef<std::string> names, ArrayRef<RuntimeValue> expected,
                     ArrayRef<std::vector<float>> got) {
   // Layers in order, then what follows them.
-  std::vector<size_t> order(names.size());
-  for (size_t i = 0; i < order.size(); ++i)
-    order[i] = i;
-  llvm::stable_sort(order, [&](size_t a, size_t b) {
-    return StringRef(names[a]).starts_with("layer") > StringRef(names[b]).starts_with("layer");
-  });
+  std::vector<size_t> order;
+  for (bool layers : {true, false})
+    for (size_t i = 0; i < names.size(); ++i)
+      if (StringRef(names[i]).starts_with("layer") == layers)
+        order.push_back(i);
   std::string firstBad;
   for (size_t i : order) {
     const auto &tensor = *std::get<std::shared_ptr<const TensorValue>>(expected[i]);
@@ -159,7 +157,62 @@ static Error report(ArrayRef<std::string> names, ArrayRef<RuntimeValue> expected
   return Error::success();
 }
 
+/// The ids to run: those given, or arbitrary ones. Checked against the model's sizes.
+static Expected<std::vector<int32_t>> verifyIds(const VerifyFlags &flags, ModuleOp module) {
+  auto sizes = module->getAttrOfType<DictionaryAttr>("ternary.model");
+  auto size = [&](StringRef key) {
+    auto value = sizes ? sizes.getAs<IntegerAttr>(key) : IntegerAttr();
+    return value ? value.getInt() : INT64_MAX;
+  };
+  int64_t vocabulary = size("vocabulary"), positions = size("max_positions");
+  auto ids = parseIds(flags.ids);
+  if (!ids)
+    return ids.takeError();
+  if (ids->empty())
+    for (uint64_t i = 0; i < flags.tokens; ++i)
+      ids->push_back(static_cast<int32_t>((i * 7919 + 13) % vocabulary));
+  for (int32_t id : *ids)
+    if (id >= vocabulary)
+      return makeError("expected ids below the vocabulary " + Twine(vocabulary) + ", got " +
+                       Twine(id));
+  if (static_cast<int64_t>(ids->size()) > positions)
+    return makeError("expected at most " + Twine(positions) + " tokens, got " + Twine(ids->size()));
+  return ids;
+}
+
+/// Compiles for `target`, runs and compares.
+static Error verifyTarget(const VerifyFlags &flags, const Target &target, ModuleOp reference,
+                          StringRef folder, ArrayRef<int32_t> ids, ArrayRef<std::string> names,
+                          ArrayRef<RuntimeValue> expected) {
+  std::vector<std::vector<float>> got;
+  {
+    Progress progress;
+    import::ImportedModel copy;
+    copy.module = reference.clone();
+    copy.folder = folder.str();
+    OpenOptions options;
+    options.compile.targets = {target};
+    options.compile.maxRows = ids.size();
+    options.compile.progress = [&](StringRef stage, double fraction) {
+      progress.show(stage, fraction);
+    };
+    options.compile.configurePasses = configurePasses;
+    auto model = RunningModel::compile(copy, options);
+    if (!model)
+      return model.takeError();
+    auto outputs = runCompiled(*model, flags.threads, ids, expected);
+    if (!outputs)
+      return outputs.takeError();
+    got = std::move(*outputs);
+  }
+  outs() << "target " << target.name << ", " << ids.size() << " tokens\n";
+  return report(names, expected, got);
+}
+
 static Error runVerify(const VerifyFlags &flags) {
+  if (isCompiledLibrary(flags.model))
+    return makeError(flags.model + ": is a compiled library; expected the checkpoint, which the "
+                                   "interpreter can run too");
   DialectRegistry registry;
   registerCompilerDialects(registry);
   MLIRContext context(registry);
@@ -169,52 +222,33 @@ static Error runVerify(const VerifyFlags &flags) {
   auto targets = parseTargets(flags.target);
   if (!targets)
     return targets.takeError();
-  func::FuncOp entry = findEntry(*imported->module);
-  auto files = WeightFiles::open(*imported->module, imported->folder);
+  ModuleOp module = *imported->module;
+  auto files = WeightFiles::open(module, imported->folder);
   if (!files)
     return files.takeError();
-  auto vocabulary = (*imported->module)
-                        ->getAttrOfType<DictionaryAttr>("ternary.model")
-                        .getAs<IntegerAttr>("vocabulary");
-  auto ids = parseIds(flags.ids);
+  auto ids = verifyIds(flags, module);
   if (!ids)
     return ids.takeError();
-  if (ids->empty())
-    for (uint32_t i = 0; i < flags.tokens; ++i)
-      ids->push_back(static_cast<int32_t>((i * 7919 + 13) % vocabulary.getInt()));
-
+  func::FuncOp entry = findEntry(module);
   std::vector<std::string> names = exposeLayers(entry);
   // With more results than logits it is no language model to the runtime.
-  (*imported->module)->removeAttr("ternary.model");
+  module->removeAttr("ternary.model");
   auto arguments = makeArguments(entry, *ids);
   if (!arguments)
     return arguments.takeError();
   Progress progress;
   progress.show("interpreting", 0);
-  OwningOpRef<ModuleOp> reference = imported->module->clone();
-  Interpreter interpreter(*reference, *files);
+  Interpreter interpreter(module, *files);
   auto expected = interpreter.run(entry.getName(), *arguments);
   if (!expected)
     return expected.takeError();
-
+  progress.show("interpreting", 1);
   for (const Target &target : *targets) {
-    import::ImportedModel copy;
-    copy.module = reference->clone();
-    copy.folder = imported->folder;
-    OpenOptions options;
-    options.compile.targets = {target};
-    options.compile.maxRows = std::max<int64_t>(ids->size(), 1);
-    options.compile.progress = [&](StringRef stage, double fraction) {
-      progress.show(stage, fraction);
-    };
-    auto model = RunningModel::compile(copy, options);
-    if (!model)
-      return model.takeError();
-    auto got = runCompiled(*model, flags.threads, *ids, *expected);
-    if (!got)
-      return got.takeError();
-    outs() << "target " << target.name << ", " << ids->size() << " tokens\n";
-    if (Error error = report(names, *expected, *got))
+    if (!hostCanRun(target.cpuFeatures)) {
+      outs() << "target " << target.name << ": not on this CPU, skipped\n";
+      continue;
+    }
+    if (Error error = verifyTarget(flags, target, module, imported->folder, *ids, names, *expected))
       return error;
   }
   return Error::success();
@@ -226,12 +260,13 @@ void addVerify(CLI::App &app, Action &action) {
       app.add_subcommand("verify", "compare compiled code with the interpreter, layer by layer");
   verb->add_option("model", flags->model, "checkpoint")->required();
   verb->add_option("--target", flags->target, "CPU levels to compile for and run")
+      ->check(isTargetList())
       ->capture_default_str();
-  verb->add_option("--ids", flags->ids, "token ids to run: 1,2,3");
+  verb->add_option("--ids", flags->ids, "token ids to run: 1,2,3")->check(isIdList());
   verb->add_option("-n,--tokens", flags->tokens, "without --ids: how many arbitrary tokens")
-      ->check(CLI::Range(1, 4096))
+      ->check(isCount(1, 4096))
       ->capture_default_str();
-  verb->add_option("--threads", flags->threads, "0: one a core")->check(CLI::Range(0, 256));
+  addThreads(*verb, flags->threads);
   verb->callback([flags, &action] { action = [flags] { return runVerify(*flags); }; });
 }
 

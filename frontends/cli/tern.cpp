@@ -11,18 +11,20 @@
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Support/Timing.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 using namespace llvm;
 
 /// MLIR's own flags (--mlir-print-ir-after-all, --mlir-timing, ...) go to LLVM's parser; the rest
-/// is ours.
+/// is ours. Throws as CLI11 does.
 static std::vector<std::string> takeMlirFlags(int argc, char **argv) {
-  std::vector<const char *> theirs = {argv[0]};
+  std::vector<const char *> theirs = {"tern"};
   std::vector<std::string> ours;
   for (int i = 1; i < argc; ++i) {
     if (StringRef(argv[i]).starts_with("--mlir-"))
@@ -33,18 +35,41 @@ static std::vector<std::string> takeMlirFlags(int argc, char **argv) {
   mlir::registerPassManagerCLOptions();
   mlir::registerAsmPrinterCLOptions();
   mlir::registerMLIRContextCLOptions();
-  cl::ParseCommandLineOptions(theirs.size(), theirs.data(), "tern\n");
+  mlir::registerDefaultTimingManagerCLOptions();
+  std::string text;
+  raw_string_ostream errors(text);
+  if (!cl::ParseCommandLineOptions(theirs.size(), theirs.data(), "tern\n", &errors)) {
+    StringRef first = StringRef(text).split('\n').first;
+    first.consume_front("tern: ");
+    if (first.empty())
+      first = "wrong value of an --mlir- flag";
+    throw CLI::ValidationError(first.split("  Try:").first.str());
+  }
   // CLI11 takes a vector from the back.
   std::reverse(ours.begin(), ours.end());
   return ours;
 }
 
+/// Help and version go to stdout with code 0; wrong usage to stderr with code 2.
+static int reportUsage(const CLI::App &app, const CLI::ParseError &error) {
+  if (error.get_exit_code() == 0)
+    return app.exit(error);
+  std::string text = error.what();
+  auto verbs = app.get_subcommands();
+  if (verbs.empty() && error.get_exit_code() == int(CLI::ExitCodes::ExtrasError))
+    text = "unknown verb or option: " + StringRef(text).rsplit(": ").second.str();
+  errs() << "tern: error: " << text << "\nRun 'tern "
+         << (verbs.empty() ? "" : verbs.front()->get_name() + " ") << "--help' for the usage.\n";
+  return 2;
+}
+
 int main(int argc, char **argv) {
-  InitLLVM initialise(argc, argv);
+  // A reader that closes our output ends us as it ends any Unix tool: by SIGPIPE.
+  InitLLVM initialise(argc, argv, /*InstallPipeSignalExitHandler=*/false);
   CLI::App app("tern: compiles ternary (1.58-bit) neural networks and runs them", "tern");
   app.set_version_flag("--version", std::string("tern ") + tern_version());
-  app.require_subcommand(1);
-  app.footer("tern VERB --help tells more. MLIR's flags (--mlir-print-ir-after-all, "
+  app.require_subcommand(0, 1);
+  app.footer("tern VERB --help tells more. MLIR's flags (--mlir-print-ir-after-all,\n"
              "--mlir-timing, ...) work with every verb that compiles.");
 
   tern::cli::Action action;
@@ -61,12 +86,20 @@ int main(int argc, char **argv) {
   try {
     app.parse(takeMlirFlags(argc, argv));
   } catch (const CLI::ParseError &error) {
-    int code = app.exit(error);
-    return code == 0 ? 0 : 2;
+    return reportUsage(app, error);
   }
-  if (Error error = action()) {
-    errs() << "tern: error: " << toString(std::move(error)) << '\n';
-    return 1;
+  if (!action) {
+    errs() << "tern: error: expected a verb\n" << app.help();
+    return 2;
   }
-  return 0;
+  Error error = action();
+  outs().flush();
+  if (!error && outs().has_error())
+    error =
+        createStringError(outs().error(), "standard output: %s", outs().error().message().c_str());
+  outs().clear_error();
+  if (!error)
+    return 0;
+  errs() << "tern: error: " << toString(std::move(error)) << '\n';
+  return 1;
 }

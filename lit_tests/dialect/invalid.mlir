@@ -645,3 +645,11 @@ func.func @head_result(%x: tensor<?x4xf32>, %t: tensor<8x4xf32>) {
   %y = ternary.head %x, %t : tensor<?x4xf32>, tensor<8x4xf32> -> tensor<?x9xf32>
   return
 }
+
+// -----
+
+func.func @quantize_rows_gain_alone(%x: tensor<?x32xf32>, %g: tensor<32xf32>) {
+  // expected-error @below {{expected gain and epsilon together}}
+  %q:3 = "ternary.quantize_rows"(%x, %g) {group = 32 : i64} : (tensor<?x32xf32>, tensor<32xf32>) -> (tensor<?x32xi8>, tensor<?xf32>, tensor<?x1xi32>)
+  return
+}

@@ -6,3 +6,17 @@ func.func @f() {
   %0 = ternary.load @w : tensor<4xf64>
   return
 }
+
+// -----
+
+// Weights that fit, and their sum that does not.
+ternary.weight @a : tensor<536870912x1073741824xf32> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [4, 1073741824], encoding = random>] rows [536870912]
+ternary.weight @b : tensor<536870912x1073741824xf32> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [4, 1073741824], encoding = random>] rows [536870912]
+// expected-error @below {{expected less than 2^62 bytes of weights in all}}
+ternary.weight @c : tensor<536870912x1073741824xf32> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [4, 1073741824], encoding = random>] rows [536870912]
+func.func @f() {
+  %0 = ternary.load @a : tensor<536870912x1073741824xf32>
+  %1 = ternary.load @b : tensor<536870912x1073741824xf32>
+  %2 = ternary.load @c : tensor<536870912x1073741824xf32>
+  return
+}

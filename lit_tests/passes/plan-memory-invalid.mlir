@@ -90,3 +90,10 @@ func.func @f(%x: tensor<?x4xf32>, %i: index) -> tensor<?x4xf32> attributes {tern
   %y = arith.addf %x, %x : tensor<?x4xf32>
   return %y : tensor<?x4xf32>
 }
+
+// -----
+
+func.func @end(%x: tensor<?x4xf32>) -> tensor<?x4xf32> attributes {ternary.entry} {
+  // expected-error @below {{expected func.return at the end of a function}}
+  llvm.unreachable
+}

@@ -55,3 +55,13 @@ module {
     return %1 : tensor<?x4xf32>
   }
 }
+
+// -----
+
+module attributes {ternary.weights_bytes = 0 : i64, ternary.arena_bytes = 0 : i64, ternary.max_rows = 1 : i64} {
+  func.func @blocks(%a: tensor<?x64xi8>, %r: tensor<?xf32>, %m: tensor<?x1xi32>, %w: tensor<64x64x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>, %s: tensor<64x1xf32, #ternary.scales<rows = 8>>) {
+    // expected-error @below {{expected weight and scale in blocks of as many rows, got 16 and 8}}
+    %y = ternary.fused_linear %a, %r, %m, %w, %s {ternary.arena = array<i64: 0>} : tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>, tensor<64x64x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>, tensor<64x1xf32, #ternary.scales<rows = 8>> -> tensor<?x64xf32>
+    return
+  }
+}

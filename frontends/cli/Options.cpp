@@ -1,0 +1,66 @@
+//===- Options.cpp - command-line options that several verbs take ---------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "frontends/cli/Options.h"
+
+using namespace llvm;
+
+namespace tern::cli {
+
+/// Empty for success, as CLI11 wants it.
+template <typename T> static std::string messageOf(Expected<T> value) {
+  return value ? "" : toString(value.takeError());
+}
+
+CLI::Validator isTargetList() {
+  return {[](std::string &text) { return messageOf(parseTargets(text)); }, ""};
+}
+
+CLI::Validator isCpuLevel() {
+  return {[](std::string &text) -> std::string {
+            auto targets = parseTargets(text);
+            if (!targets)
+              return toString(targets.takeError());
+            if (targets->size() != 1)
+              return "expected one CPU level, got '" + text + "'";
+            text = targets->front().name;
+            return "";
+          },
+          ""};
+}
+
+CLI::Validator isIdList() {
+  return {[](std::string &text) { return messageOf(parseIds(text)); }, ""};
+}
+
+CLI::Validator isCount(uint64_t least, uint64_t most) {
+  return {[=](std::string &text) -> std::string {
+            uint64_t value = 0;
+            if (!StringRef(text).getAsInteger(10, value) && value >= least && value <= most)
+              return "";
+            return "expected a whole number from " + std::to_string(least) + " to " +
+                   std::to_string(most) + ", got '" + text + "'";
+          },
+          ""};
+}
+
+void addModel(CLI::App &verb, RunOptions &options) {
+  verb.add_option("model", options.model, "checkpoint (compiled in memory) or library")->required();
+}
+
+void addThreads(CLI::App &verb, uint32_t &threads) {
+  verb.add_option("--threads", threads, "0: one a core")->check(isCount(0, 256));
+}
+
+void addRunOptions(CLI::App &verb, RunOptions &options) {
+  addModel(verb, options);
+  addThreads(verb, options.threads);
+  verb.add_option("--level", options.level, "force a CPU level, such as x86-64-v3")
+      ->check(isCpuLevel());
+}
+
+} // namespace tern::cli
