@@ -45,11 +45,11 @@ bool isCompiledLibrary(StringRef path) {
     consumeError(count.takeError());
     return false;
   }
-  return *count == sizeof magic &&
-         (!memcmp(magic, "\x7f"
-                         "ELF",
-                  4) ||
-          !memcmp(magic, "\xcf\xfa\xed\xfe", 4));
+  return *count == sizeof magic && (!memcmp(magic,
+                                            "\x7f"
+                                            "ELF",
+                                            4) ||
+                                    !memcmp(magic, "\xcf\xfa\xed\xfe", 4));
 }
 
 void registerCompilerDialects(mlir::DialectRegistry &registry) {
@@ -96,8 +96,8 @@ Expected<RunningModel> RunningModel::compile(const import::ImportedModel &import
   ArrayRef<uint8_t> payload = result.code->payload();
   // The payload was written by this process a moment ago: there is nothing to check it against.
   runtime.verify = TERN_VERIFY_NONE;
-  if (Error error = checkStatus(tern_model_open_linked(
-          result.code->query(), payload.data(), payload.size(), &runtime, &result.model)))
+  if (Error error = checkStatus(tern_model_open_linked(result.code->query(), payload.data(),
+                                                       payload.size(), &runtime, &result.model)))
     return error;
   return result;
 }

@@ -24,8 +24,7 @@ enum {
   FAKE_MAX_POSITIONS = 64,
   FAKE_WEIGHTS_BYTES = 1280 /* 320 floats */
 };
-#define FAKE_LAYOUT_ID                                                                             \
-  { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 }
+#define FAKE_LAYOUT_ID {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
 #define FAKE_SYMBOL(name) fake##name
 #ifndef FAKE_SIDECAR
 #define FAKE_SIDECAR NULL

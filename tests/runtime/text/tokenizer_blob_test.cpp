@@ -113,7 +113,7 @@ TEST(TokenizerBlob, NoChangedWordCrashes) {
   SCOPED_TRACE("seed " + std::to_string(kSeed));
   std::mt19937 random(kSeed);
   std::string blob = variedBlob();
-  const uint32_t values[] = {0,          1,          9,          10,        0x7FFFFFFF,
+  const uint32_t values[] = {0,          1,          9,          10,       0x7FFFFFFF,
                              0x80000000, 0xFFFFFFFE, 0xFFFFFFFF, 0x0500000};
   for (int round = 0; round < 3000; ++round) {
     std::string changed = blob;
