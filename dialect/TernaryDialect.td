@@ -179,9 +179,7 @@ def Ternary_Activations : Ternary_Enum<"Activations", "precision of a linear lay
   I32EnumAttrCase<"Int8PerToken", 0, "int8_per_token">,
   I32EnumAttrCase<"Float", 1, "float">
 ]>;
-def Ternary_ActivationsAttr : EnumAttr<Ternary_Dialect, Ternary_Activations, "activations"> {
-  let assemblyFormat = "`` $value";
-}
+def Ternary_ActivationsAttr : EnumAttr<Ternary_Dialect, Ternary_Activations, "activations">;
 
 def Ternary_GateKind : Ternary_Enum<"GateKind", "function applied to the gate", [
   I32EnumAttrCase<"Relu2", 0, "relu2">,

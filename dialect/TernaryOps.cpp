@@ -7,8 +7,23 @@
 
 #include "dialect/TernaryDialect.h"
 
+#include "mlir/IR/DialectImplementation.h"
+
 using namespace mlir;
 using namespace tern::ternary;
+
+/// `int8_per_token` or `float`, bare between the parentheses of ternary.linear.
+static ParseResult parseActivations(OpAsmParser &parser, ActivationsAttr &attribute) {
+  FailureOr<Activations> value = FieldParser<Activations>::parse(parser);
+  if (failed(value))
+    return failure();
+  attribute = ActivationsAttr::get(parser.getContext(), *value);
+  return success();
+}
+
+static void printActivations(OpAsmPrinter &printer, LinearOp, ActivationsAttr attribute) {
+  printer << stringifyActivations(attribute.getValue());
+}
 
 #define GET_OP_CLASSES
 #include "dialect/TernaryOps.cpp.inc"

@@ -151,7 +151,7 @@ def Ternary_LinearOp : Ternary_Op<"linear", [Pure]> {
                        Ternary_ActivationsAttr:$activations);
   let results = (outs Ternary_F32Tensor:$result);
   let assemblyFormat = [{
-    $input `,` $weight `,` $scale `activations` `` `(` `` $activations `` `)` attr-dict
+    $input `,` $weight `,` $scale `activations` `(` custom<Activations>($activations) `)` attr-dict
     `:` type($input) `,` type($weight) `,` type($scale) `->` type($result)
   }];
   let hasVerifier = 1;
