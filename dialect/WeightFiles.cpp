@@ -7,6 +7,8 @@
 
 #include "dialect/WeightReader.h"
 
+#include "dialect/Pages.h"
+
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
@@ -95,4 +97,9 @@ Expected<llvm::ArrayRef<uint8_t>> WeightFiles::bytes(SourceAttr source) const {
             .str());
   auto *start = reinterpret_cast<const uint8_t *>(buffers[file]->getBufferStart());
   return llvm::ArrayRef<uint8_t>(start + offset, size);
+}
+
+void WeightFiles::release() const {
+  for (const std::unique_ptr<llvm::MemoryBuffer> &buffer : buffers)
+    releasePages(*buffer);
 }

@@ -33,6 +33,8 @@ public:
   llvm::Expected<llvm::ArrayRef<uint8_t>> bytes(ternary::SourceAttr source) const;
   /// The file of `source` as `ternary.files` names it; "random" when there is none.
   llvm::StringRef name(ternary::SourceAttr source) const;
+  /// Gives the pages of all of them back to the system (releasePages).
+  void release() const;
 
 private:
   std::vector<std::string> names;

@@ -19,6 +19,8 @@ namespace {
 
 /// Elements decoded at a time by each thread.
 constexpr int64_t kChunkElements = 1 << 20;
+/// Elements after which the pages they were read from are given back; at most 4 bytes each.
+constexpr int64_t kReleaseElements = 1 << 23;
 
 /// One weight's packed bytes, in chunks of whole row blocks.
 class ChunkEncoder {
@@ -35,6 +37,7 @@ public:
   }
 
   int64_t chunks() const { return (rows + chunkRows - 1) / chunkRows; }
+  int64_t chunkElements() const { return chunkRows * columns; }
 
   llvm::Error encode(int64_t chunk, std::vector<uint8_t> &out) const {
     int64_t first = chunk * chunkRows, count = std::min(chunkRows, rows - first);
@@ -115,6 +118,11 @@ public:
         if (llvm::Error error = sink(offset, buffers[i]))
           return error;
       }
+      read += count * encoder.chunkElements();
+      if (read >= kReleaseElements) {
+        files.release();
+        read = 0;
+      }
       if (progress)
         progress(offset, total);
     }
@@ -141,6 +149,7 @@ private:
   WeightSink sink;
   WeightProgress progress;
   uint64_t total;
+  int64_t read = 0; ///< elements since pages were given back
   std::vector<std::vector<uint8_t>> buffers;
 };
 

@@ -8,6 +8,8 @@
 #ifndef TERN_FRONTENDS_IMPORT_READER_H
 #define TERN_FRONTENDS_IMPORT_READER_H
 
+#include "dialect/Pages.h"
+
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/ADT/Twine.h"
@@ -39,6 +41,8 @@ public:
     return {reinterpret_cast<const uint8_t *>(buffer->getBufferStart()), buffer->getBufferSize()};
   }
   llvm::StringRef text() const { return buffer->getBuffer(); }
+  /// Gives mapped pages back to the system; bytes stay readable.
+  void release() const { releasePages(*buffer); }
 
 private:
   std::unique_ptr<llvm::MemoryBuffer> buffer;

@@ -54,6 +54,8 @@ public:
   llvm::ArrayRef<uint8_t> bytes(const TensorInfo &tensor) const {
     return mapped[tensor.file].bytes().slice(tensor.offset, tensor.bytes);
   }
+  /// After a scan of a whole tensor: its pages no longer count as this process's memory.
+  void release(const TensorInfo &tensor) const { mapped[tensor.file].release(); }
   /// folder/file: tensor "name": message
   llvm::Error error(const TensorInfo &tensor, const llvm::Twine &message) const;
 

@@ -183,6 +183,7 @@ Expected<LinearSpec> Weights::masters(const TensorInfo &tensor, Encoding encodin
                                       int64_t columns) {
   std::optional<TernaryScales> scales =
       detectTernary(checkpoint.bytes(tensor), encoding, rows, columns);
+  checkpoint.release(tensor);
   if (scales && scales->rows == 1)
     return checkpoint.error(
         tensor,
@@ -206,6 +207,7 @@ Expected<LinearSpec> Weights::floats(const TensorInfo &tensor, StringRef module,
 
   std::optional<TernaryScales> scales =
       detectTernary(checkpoint.bytes(tensor), *encoding, rows, columns);
+  checkpoint.release(tensor);
   if (!scales)
     return checkpoint.error(
         tensor,
