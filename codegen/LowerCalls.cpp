@@ -20,10 +20,15 @@ struct RowCount {
 };
 } // namespace
 
-static std::optional<RowCount> traceIndex(Value value);
+namespace {
+/// What is known of values of callees: chains of calls to one function are followed once.
+using RowCounts = llvm::DenseMap<Value, std::optional<RowCount>>;
+} // namespace
+
+static std::optional<RowCount> traceIndex(Value value, RowCounts &known);
 
 /// Where the number of rows of `value` comes from. Ops of the dialect keep their first operand's.
-static std::optional<RowCount> traceRows(Value value) {
+static std::optional<RowCount> traceRows(Value value, RowCounts &known) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
   if (!type || type.getRank() == 0)
     return std::nullopt;
@@ -36,30 +41,34 @@ static std::optional<RowCount> traceRows(Value value) {
     OpFoldResult size = slice.getMixedSizes()[0];
     if (std::optional<int64_t> known = getConstantIntValue(size))
       return RowCount{RowCount::Kind::Constant, *known};
-    return traceIndex(cast<Value>(size));
+    return traceIndex(cast<Value>(size), known);
   }
   if (auto angles = dyn_cast<ternary::RopeAnglesOp>(op))
-    return traceIndex(angles.getRows());
+    return traceIndex(angles.getRows(), known);
   if (auto call = dyn_cast<func::CallOp>(op)) {
     auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, call.getCalleeAttr());
     auto ret = cast<func::ReturnOp>(callee.getBody().front().getTerminator());
-    auto inner = traceRows(ret.getOperand(cast<OpResult>(value).getResultNumber()));
+    Value returned = ret.getOperand(cast<OpResult>(value).getResultNumber());
+    auto found = known.find(returned);
+    auto inner = found == known.end() ? traceRows(returned, known) : found->second;
+    known[returned] = inner;
     if (!inner || inner->kind == RowCount::Kind::Constant)
       return inner;
     Value operand = call.getOperand(inner->number);
-    return inner->kind == RowCount::Kind::Index ? traceIndex(operand) : traceRows(operand);
+    return inner->kind == RowCount::Kind::Index ? traceIndex(operand, known)
+                                                : traceRows(operand, known);
   }
-  return op->getNumOperands() ? traceRows(op->getOperand(0)) : std::nullopt;
+  return op->getNumOperands() ? traceRows(op->getOperand(0), known) : std::nullopt;
 }
 
-static std::optional<RowCount> traceIndex(Value value) {
+static std::optional<RowCount> traceIndex(Value value, RowCounts &known) {
   if (auto argument = dyn_cast<BlockArgument>(value))
     return RowCount{RowCount::Kind::Index, argument.getArgNumber()};
   if (std::optional<int64_t> known = getConstantIntValue(value))
     return RowCount{RowCount::Kind::Constant, *known};
   if (auto dim = value.getDefiningOp<tensor::DimOp>())
     if (dim.getConstantIndex() == 0)
-      return traceRows(dim.getSource());
+      return traceRows(dim.getSource(), known);
   return std::nullopt;
 }
 
@@ -100,8 +109,9 @@ LogicalResult FunctionLowering::callResults(func::CallOp op, func::FuncOp callee
   if (failed(placeResults(op, Value())))
     return failure();
   auto ret = cast<func::ReturnOp>(callee.getBody().front().getTerminator());
+  RowCounts known;
   for (auto [result, value] : llvm::zip_equal(op.getResults(), ret.getOperands())) {
-    std::optional<RowCount> count = traceRows(value);
+    std::optional<RowCount> count = traceRows(value, known);
     if (!count)
       return op.emitOpError("cannot tell how many rows @") << callee.getSymName() << " returns";
     Value rows;

@@ -132,6 +132,58 @@ static uint64_t number(ModuleOp module, StringRef name) {
   return attribute ? static_cast<uint64_t>(attribute.getInt()) : 0;
 }
 
+/// A language model is called with ids, position and wanted, and gives logits of `vocabulary`
+/// columns; any other entry would read and write outside the runtime's buffers.
+static llvm::Error checkLanguageModel(func::FuncOp entry, uint32_t vocabulary) {
+  auto isRows = [](Type type, bool matrix) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    return tensor && tensor.getRank() == (matrix ? 2 : 1) && tensor.isDynamicDim(0) &&
+           (matrix ? tensor.getElementType().isF32() : tensor.getElementType().isInteger(32));
+  };
+  ArrayRef<Type> arguments = entry.getArgumentTypes(), results = entry.getResultTypes();
+  bool inputs = arguments.size() >= 3 && isRows(arguments[0], false) && arguments[1].isIndex() &&
+                arguments[2].isIndex() &&
+                llvm::all_of(arguments.drop_front(3), llvm::IsaPred<ternary::KVCacheType>);
+  bool outputs = results.size() == 1 && isRows(results[0], true) &&
+                 cast<RankedTensorType>(results[0]).getDimSize(1) == int64_t(vocabulary);
+  if (inputs && outputs)
+    return llvm::Error::success();
+  std::string found;
+  llvm::raw_string_ostream(found) << entry.getFunctionType();
+  return llvm::createStringError(
+      "@" + entry.getSymName() +
+      ": expected the entry of a language model to be (tensor<?xi32>, index, index, caches...) -> "
+      "tensor<?x" +
+      llvm::Twine(vocabulary) + "xf32>, found " + found);
+}
+
+/// The numbers of `ternary.model` that the runtime allocates by, within its own bounds.
+static llvm::Error readModel(DictionaryAttr model, tern_descriptor_t &n) {
+  struct {
+    StringRef name;
+    uint32_t &value;
+    int64_t most;
+  } fields[] = {{"vocabulary", n.vocabulary, 1 << 24},
+                {"hidden", n.hidden, 1 << 24},
+                {"layers", n.layers, 1 << 16},
+                {"max_positions", n.max_positions, 1 << 28}};
+  for (auto &field : fields) {
+    Attribute attribute = model.get(field.name);
+    if (!attribute)
+      continue;
+    auto number = dyn_cast<IntegerAttr>(attribute);
+    if (!number || !number.getType().isInteger(64) || number.getInt() < 0 ||
+        number.getInt() > field.most) {
+      std::string found;
+      llvm::raw_string_ostream(found) << attribute;
+      return llvm::createStringError("ternary.model: expected " + field.name + " from 0 to " +
+                                     llvm::Twine(field.most) + " : i64, found " + found);
+    }
+    field.value = static_cast<uint32_t>(number.getInt());
+  }
+  return llvm::Error::success();
+}
+
 llvm::Expected<DescriptorInfo> describe(const CompileInput &input) {
   ModuleOp module = input.module;
   DescriptorInfo info;
@@ -158,14 +210,11 @@ llvm::Expected<DescriptorInfo> describe(const CompileInput &input) {
   n.arena_bytes = number(module, "ternary.arena_bytes");
   n.weights_bytes = number(module, "ternary.weights_bytes");
   if (auto model = module->getAttrOfType<DictionaryAttr>("ternary.model")) {
-    auto field = [&](StringRef name) {
-      auto value = model.getAs<IntegerAttr>(name);
-      return value ? static_cast<uint32_t>(value.getInt()) : 0u;
-    };
-    n.vocabulary = field("vocabulary");
-    n.hidden = field("hidden");
-    n.layers = field("layers");
-    n.max_positions = field("max_positions");
+    if (llvm::Error error = readModel(model, n))
+      return std::move(error);
+    if (n.vocabulary != 0)
+      if (llvm::Error error = checkLanguageModel(*entry, n.vocabulary))
+        return std::move(error);
   }
   info.layoutId = layoutId(module, input.tokenizerBlob);
   return info;

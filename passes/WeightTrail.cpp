@@ -46,10 +46,12 @@ static SmallVector<Value> passedBy(func::CallOp call, ArrayRef<Value> arguments)
 
 bool WeightTrail::reachesLoads(ArrayRef<Value> values) const {
   SmallVector<Operation *> path;
-  return reachesLoads(values, path);
+  std::set<std::vector<void *>> known;
+  return reachesLoads(values, path, known);
 }
 
-bool WeightTrail::reachesLoads(ArrayRef<Value> values, SmallVectorImpl<Operation *> &path) const {
+bool WeightTrail::reachesLoads(ArrayRef<Value> values, SmallVectorImpl<Operation *> &path,
+                               std::set<std::vector<void *>> &known) const {
   if (llvm::all_of(values, [&](Value value) {
         auto load = value.getDefiningOp<LoadOp>();
         return load && symbols.lookup<WeightOp>(load.getWeight());
@@ -60,11 +62,19 @@ bool WeightTrail::reachesLoads(ArrayRef<Value> values, SmallVectorImpl<Operation
   if (!function || llvm::is_contained(path, function) ||
       !llvm::all_of(values, [&](Value value) { return functionOf(value) == function; }))
     return false;
+  // Each set of arguments once, though it may be reached by exponentially many chains of calls.
+  std::vector<void *> key;
+  for (Value value : values)
+    key.push_back(value.getAsOpaquePointer());
+  if (known.count(key))
+    return true;
   path.push_back(function);
   bool reached = llvm::all_of(callers.find(function)->second, [&](func::CallOp call) {
-    return reachesLoads(passedBy(call, values), path);
+    return reachesLoads(passedBy(call, values), path, known);
   });
   path.pop_back();
+  if (reached)
+    known.insert(std::move(key));
   return reached;
 }
 

@@ -13,6 +13,7 @@
 #include "llvm/ADT/SetVector.h"
 
 #include <map>
+#include <set>
 
 namespace tern {
 
@@ -42,7 +43,8 @@ private:
 
   mlir::func::FuncOp functionOf(mlir::Value argument) const;
   bool reachesLoads(llvm::ArrayRef<mlir::Value> values,
-                    llvm::SmallVectorImpl<mlir::Operation *> &path) const;
+                    llvm::SmallVectorImpl<mlir::Operation *> &path,
+                    std::set<std::vector<void *>> &known) const;
   mlir::Value addArgument(mlir::func::FuncOp function, llvm::ArrayRef<mlir::Value> values,
                           mlir::Type type, MakeWeight make);
   bool eraseUnusedArguments(mlir::func::FuncOp function, const Calls &calls);
