@@ -113,7 +113,7 @@ Status Library::ask(tern_query_fn query) {
 // Files
 //===----------------------------------------------------------------------===//
 
-Status Library::loadPayload(const File &file, const std::string &path) {
+Status Library::loadPayload(const File &file, const std::string &path, tern_verify_t verify) {
   if (!descriptor->sidecar) {
     FileRange range;
     if (Status status = findElfSection(file, kPayloadSection, &range); !status.ok())
@@ -121,7 +121,10 @@ Status Library::loadPayload(const File &file, const std::string &path) {
     if (range.bytes == 0)
       return Status::error(TERN_STATUS_NOT_FOUND, TERN_CATEGORY_IO,
                            format("no section %s in the file", kPayloadSection));
-    return Payload::map(file, range, &loaded).within("payload");
+    Status status = Payload::map(file, range, &loaded);
+    if (status.ok())
+      status = loaded.check(*descriptor, verify);
+    return std::move(status).within("payload");
   }
   const char *name = descriptor->sidecar;
   size_t length = strnlen(name, 256);
@@ -133,6 +136,8 @@ Status Library::loadPayload(const File &file, const std::string &path) {
   Status status = File::open(beside.c_str(), &sidecar);
   if (status.ok())
     status = Payload::map(sidecar, {0, sidecar.size()}, &loaded);
+  if (status.ok())
+    status = loaded.check(*descriptor, verify);
   return std::move(status).within("sidecar " + beside);
 }
 
@@ -154,9 +159,7 @@ Status Library::open(const char *path, tern_verify_t verify) {
     return corrupt("not a compiled model: it exports no tern_query");
   if (Status status = ask(query); !status.ok())
     return status;
-  if (Status status = loadPayload(file, place); !status.ok())
-    return status;
-  return loaded.check(*descriptor, verify).within("payload");
+  return loadPayload(file, place, verify);
 }
 
 /// The file that holds `address`. The main program's own name may be relative to a directory that
@@ -195,9 +198,7 @@ Status Library::openLinked(tern_query_fn query, const void *memory, uint64_t byt
   if (status.ok())
     status = checkElf(file, true);
   if (status.ok())
-    status = loadPayload(file, path);
-  if (status.ok())
-    status = loaded.check(*descriptor, verify).within("payload");
+    status = loadPayload(file, path, verify);
   return std::move(status).within("reading " + path);
 }
 

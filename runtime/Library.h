@@ -31,8 +31,8 @@ public:
 
 private:
   Status ask(tern_query_fn query);
-  /// From `file`, which lies at `path`, or from the sidecar the descriptor names.
-  Status loadPayload(const File &file, const std::string &path);
+  /// From `file`, which lies at `path`, or from the sidecar the descriptor names; checked.
+  Status loadPayload(const File &file, const std::string &path, tern_verify_t verify);
 
   void *handle = nullptr;
   const tern_descriptor_t *descriptor = nullptr;
