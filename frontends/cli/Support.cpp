@@ -296,7 +296,14 @@ Error writeFile(StringRef path, function_ref<Error(raw_ostream &)> write) {
   Error error = writeToOutput(path, [&](raw_ostream &out) {
     Error failure = write(out);
     refused = static_cast<bool>(failure);
-    return failure;
+    if (refused)
+      return failure;
+    // LLVM looks at the stream only after it has renamed the file, and then ends the program.
+    auto &file = static_cast<raw_fd_ostream &>(out);
+    file.flush();
+    std::error_code code = file.error();
+    file.clear_error();
+    return errorCodeToError(code);
   });
   if (!error || refused)
     return error;

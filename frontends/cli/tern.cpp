@@ -18,6 +18,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <csignal>
 
 using namespace llvm;
 
@@ -66,6 +67,9 @@ static int reportUsage(const CLI::App &app, const CLI::ParseError &error) {
 int main(int argc, char **argv) {
   // A reader that closes our output ends us as it ends any Unix tool: by SIGPIPE.
   InitLLVM initialise(argc, argv, /*InstallPipeSignalExitHandler=*/false);
+  // A file over the size limit is an error of that write, not a crash. After InitLLVM, which
+  // installs handlers of its own, once.
+  std::signal(SIGXFSZ, SIG_IGN);
   CLI::App app("tern: compiles ternary (1.58-bit) neural networks and runs them", "tern");
   app.set_version_flag("--version", std::string("tern ") + tern_version());
   app.require_subcommand(0, 1);
