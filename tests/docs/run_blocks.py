@@ -56,7 +56,7 @@ def main():
     page, source, build, scratch = map(pathlib.Path, sys.argv[1:5])
     make_scratch(source, build, scratch)
     pairs = list(blocks(page.read_text()))
-    script = ["set -euo pipefail"]
+    script = ["set -eu"]
     for index, (commands, _) in enumerate(pairs):
         script.append(f"exec >out.{index} 2>&1\n{commands}")
     environment = dict(os.environ, PATH=f"{build}/bin:{os.environ['PATH']}")
