@@ -8,6 +8,7 @@
 #include "frontends/import/Import.h"
 
 #include "frontends/import/Card.h"
+#include "frontends/import/ChatTemplate.h"
 #include "frontends/import/Config.h"
 #include "frontends/import/Safetensors.h"
 #include "frontends/import/Tokenizer.h"
@@ -89,139 +90,6 @@ static Error checkFolder(StringRef folder) {
                           : "expected a Hugging Face folder with a config.json, found none");
 }
 
-namespace {
-/// Fills a ModelSpec from the tensors of a checkpoint, by the family's names.
-class Decoder {
-public:
-  Decoder(mlir::MLIRContext &context, const Checkpoint &checkpoint, const Config &config)
-      : checkpoint(checkpoint), config(config), weights(context, checkpoint, config),
-        names(chooseNames()) {}
-
-  Expected<ModelSpec> read() {
-    spec.architecture = config.family->name.str();
-    spec.files = checkpoint.files();
-    spec.hidden = config.hidden, spec.feedForward = config.feedForward;
-    spec.heads = config.heads, spec.kvHeads = config.kvHeads, spec.headSize = config.headSize;
-    spec.vocabulary = config.vocabulary, spec.maxPositions = config.maxPositions;
-    spec.epsilon = config.epsilon;
-    spec.gate =
-        config.gate == GateFunction::Relu2 ? ternary::GateKind::Relu2 : ternary::GateKind::Silu;
-    spec.frequencies = ropeFrequencies(config.ropeTheta, config.headSize);
-    if (Error error = checkNames())
-      return error;
-    if (Error error =
-            take(spec.embedding, weights.table(names.embedding, config.vocabulary, config.hidden)))
-      return error;
-    for (int64_t layer = 0; layer < config.layers; ++layer)
-      if (Error error = readLayer(layer))
-        return error;
-    if (Error error = take(spec.outputNorm, weights.gain(names.outputNorm, config.hidden)))
-      return error;
-    if (Error error = readHead())
-      return error;
-    if (Error error = weights.checkSurplus())
-      return error;
-    return std::move(spec);
-  }
-  const WeightSummary &summary() const { return weights.summary(); }
-
-private:
-  std::string inLayer(int64_t layer, StringRef module) const {
-    return (names.layer + "." + Twine(layer) + "." + module).str();
-  }
-  const TensorNames &chooseNames() const {
-    for (const TensorNames &candidate : config.family->names)
-      if (checkpoint.find((candidate.layer + ".0." + candidate.attentionSubNorm + ".weight").str()))
-        return candidate;
-    return config.family->names.front();
-  }
-
-  /// Lists the first few missing tensors at once; whoever renames them wants to see the pattern.
-  Error checkNames() const {
-    std::string text;
-    size_t missing = 0;
-    constexpr size_t kListed = 5;
-    auto check = [&](const std::string &module) {
-      if (!checkpoint.find(module + ".weight") && ++missing <= kListed)
-        text += (missing > 1 ? ", \"" : "\"") + module + ".weight\"";
-      return missing <= kListed;
-    };
-    check(names.embedding.str());
-    for (int64_t layer = 0; layer < config.layers; ++layer)
-      for (StringRef module : {names.attentionNorm, names.query, names.key, names.value,
-                               names.attentionSubNorm, names.output, names.feedForwardNorm,
-                               names.gate, names.up, names.feedForwardSubNorm, names.down})
-        if (!check(inLayer(layer, module)))
-          return createStringError(inconvertibleErrorCode(),
-                                   "missing tensors " + Twine(text) + ", ...");
-    check(names.outputNorm.str());
-    if (!missing)
-      return Error::success();
-    return createStringError(inconvertibleErrorCode(),
-                             Twine(missing > 1 ? "missing tensors " : "missing tensor ") + text);
-  }
-
-  template <typename T> static Error take(T &out, Expected<T> value) {
-    if (!value)
-      return value.takeError();
-    out = std::move(*value);
-    return Error::success();
-  }
-
-  Error readLayer(int64_t index) {
-    LayerSpec &layer = spec.layers.emplace_back();
-    int64_t attention = config.heads * config.headSize, kv = config.kvHeads * config.headSize;
-    Error failure = Error::success();
-    auto gain = [&](WeightSpec &out, StringRef module, int64_t size) {
-      if (!failure)
-        failure = take(out, weights.gain(inLayer(index, module), size));
-    };
-    auto linear = [&](LinearSpec &out, StringRef module, int64_t rows, int64_t columns) {
-      if (!failure)
-        failure = take(out, weights.linear(inLayer(index, module), rows, columns));
-    };
-    gain(layer.attentionNorm, names.attentionNorm, config.hidden);
-    linear(layer.query, names.query, attention, config.hidden);
-    linear(layer.key, names.key, kv, config.hidden);
-    linear(layer.value, names.value, kv, config.hidden);
-    gain(layer.attentionSubNorm, names.attentionSubNorm, attention);
-    linear(layer.output, names.output, config.hidden, attention);
-    gain(layer.feedForwardNorm, names.feedForwardNorm, config.hidden);
-    linear(layer.gate, names.gate, config.feedForward, config.hidden);
-    linear(layer.up, names.up, config.feedForward, config.hidden);
-    gain(layer.feedForwardSubNorm, names.feedForwardSubNorm, config.feedForward);
-    linear(layer.down, names.down, config.hidden, config.feedForward);
-    return failure;
-  }
-
-  /// A head beside a tied embedding is taken as a copy only if it is one.
-  Error readHead() {
-    std::string name = names.head.str() + ".weight";
-    const TensorInfo *head = checkpoint.find(name);
-    if (!config.tied.value_or(!head)) {
-      Expected<WeightSpec> table = weights.table(names.head, config.vocabulary, config.hidden);
-      if (!table)
-        return table.takeError();
-      spec.head = *table;
-      return Error::success();
-    }
-    const TensorInfo *embedding = checkpoint.find(names.embedding.str() + ".weight");
-    if (head && (head->dtype != embedding->dtype ||
-                 checkpoint.bytes(*head) != checkpoint.bytes(*embedding)))
-      return checkpoint.error(*head,
-                              "differs from the embedding, though tie_word_embeddings is true");
-    weights.ignore(name);
-    return Error::success();
-  }
-
-  const Checkpoint &checkpoint;
-  const Config &config;
-  Weights weights;
-  const TensorNames &names;
-  ModelSpec spec;
-};
-} // namespace
-
 static Error withFolder(StringRef folder, Error error) {
   std::string text = toString(std::move(error));
   // Errors about one file already begin with its path.
@@ -290,6 +158,9 @@ static Expected<ImportedModel> importFolder(mlir::MLIRContext &context, StringRe
       importTokenizer(folder, static_cast<uint64_t>(config->vocabulary));
   if (!tokenizer)
     return tokenizer.takeError();
+  Expected<std::string> chatTemplate = readChatTemplate(folder);
+  if (!chatTemplate)
+    return chatTemplate.takeError();
 
   ImportedModel model;
   model.folder = folder.str();
@@ -298,6 +169,7 @@ static Expected<ImportedModel> importFolder(mlir::MLIRContext &context, StringRe
   if (failed(mlir::verify(*model.module)))
     return fileError(folder, "the imported module does not verify");
   model.card = makeCard(*config, *generation, *spec, decoder.summary(), findLicence(folder));
+  addChatTemplate(model.card, *chatTemplate);
   return model;
 }
 
