@@ -194,12 +194,12 @@ Error WeightReader::decodeBlockScales(const Segment &segment, int64_t row, int64
   int64_t count = group ? tensor.columns / group : 1;
   for (int64_t i = 0; i < rows; ++i, out += count) {
     blocks::decodeScales(tensor, row + i, out);
-    int64_t at = firstNotFinite(out, count);
-    bool negative = blocks::isI2S(tensor.format) && !(*out > 0);
-    if (at < count || negative)
-      return error(segment, (row + i) * tensor.columns + std::min(at, count - 1) * group,
-                   formatv("expected a {0} scale, got {1}", negative ? "positive" : "finite",
-                           out[std::min(at, count - 1)])
+    int64_t at = std::min(firstNotFinite(out, count), count - 1);
+    bool tensorScale = blocks::isI2S(tensor.format);
+    if (!std::isfinite(out[at]) || (tensorScale && out[at] <= 0))
+      return error(segment, (row + i) * tensor.columns + at * group,
+                   formatv("expected a {0} scale, got {1}",
+                           tensorScale ? "positive, finite" : "finite", out[at])
                        .str());
   }
   return Error::success();

@@ -73,7 +73,11 @@ Error WeightReader::error(const Segment &segment, int64_t element, const llvm::T
   int64_t columns = segment.sourceColumns();
   int64_t row = element / columns, column = element % columns;
   int64_t offset = segment.source.getOffset();
-  if (auto format = segment.format())
+  // The scale of i2_s lies behind the codes.
+  if (auto format = segment.format();
+      format && segment.source.getDerive() == Derivation::BlockScale && blocks::isI2S(*format))
+    offset += segment.elements() / 4;
+  else if (format)
     offset += blocks::byteOf(*format, segment.source.getShape()[0], columns, row, column);
   else if (segment.source.getEncoding() == Encoding::HFPacked)
     offset += row % (segment.source.getShape()[0] / 4) * columns + column;
