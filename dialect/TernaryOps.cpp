@@ -242,6 +242,13 @@ LogicalResult LinearOp::verify() {
       failed(checkProduct(*this, getInput().getType(), weight, getResult().getType())) ||
       failed(checkScale(*this, getScale().getType(), dim(weight, 0), dim(weight, 1))))
     return failure();
+  if (!getResidual())
+    return success();
+  if (getActivations() != Activations::Float)
+    return emitOpError("expected float activations with a residual, got int8_per_token");
+  if (getResidual().getType() != getResult().getType())
+    return emitOpError("expected a residual of the result's type ")
+           << getResult().getType() << ", got " << getResidual().getType();
   return success();
 }
 
@@ -327,8 +334,16 @@ LogicalResult FusedLinearOp::verify() {
 LogicalResult RmsNormOp::verify() {
   Type input = getInput().getType();
   if (failed(checkRank(*this, "input", input, 2)) ||
-      failed(checkRank(*this, "gain", getGain().getType(), 1)) ||
-      failed(checkSize(*this, "gain elements", dim(input, 1), dim(getGain().getType(), 0))))
+      failed(checkRank(*this, "gain", getGain().getType(), 1)))
+    return failure();
+  int64_t columns = dim(input, 1), heads = getHeads();
+  if (heads < 1)
+    return emitOpError("expected at least 1 head, got ") << heads;
+  if (heads > 1 && (ShapedType::isDynamic(columns) || columns % heads))
+    return emitOpError("expected columns that are a multiple of ")
+           << heads << " heads, got " << input;
+  if (failed(checkSize(*this, "gain elements", heads > 1 ? columns / heads : columns,
+                       dim(getGain().getType(), 0))))
     return failure();
   if (!(getEpsilon().convertToFloat() >= 0))
     return emitOpError("expected an epsilon of at least 0, got ") << getEpsilonAttr();
