@@ -23,7 +23,6 @@ ternary.weight @scales : tensor<128x1xf32, #ternary.scales<rows = 16>> from [
   #ternary.source<file = 0, offset = 0, bytes = 65536, shape = [64, 512], encoding = bf16, derive = absmean_scale>] rows [64, 64]
 // CHECK: encoding = random
 ternary.weight @random : tensor<64x32x!ternary.trit> from [#ternary.source<file = 0, offset = 7, bytes = 0, shape = [64, 32], encoding = random>]
-// CHECK: derive = sign_trits
 // CHECK: ternary.weight @i2s : tensor<4x64x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 96, shape = [4, 64], encoding = i2_s, permute = 2>]
 ternary.weight @i2s : tensor<4x64x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 96, shape = [4, 64], encoding = i2_s, permute = 2>]
 ternary.weight @i2s.scale : tensor<1xf32> from [#ternary.source<file = 0, offset = 0, bytes = 96, shape = [4, 64], encoding = i2_s, derive = block_scale>]
@@ -33,6 +32,7 @@ ternary.weight @table.tq2 : tensor<4x256xf32> from [#ternary.source<file = 0, of
 ternary.weight @table.q6 : tensor<4x256xf16> from [#ternary.source<file = 0, offset = 0, bytes = 840, shape = [4, 256], encoding = q6_k>]
 // CHECK: @table.mlx : tensor<4x256xf32> from [#ternary.source<file = 0, offset = 0, bytes = 256, shape = [4, 256], encoding = mlx2, scales = #ternary.source<file = 0, offset = 0, bytes = 16, shape = [4, 2], encoding = f16>>]
 ternary.weight @table.mlx : tensor<4x256xf32> from [#ternary.source<file = 0, offset = 0, bytes = 256, shape = [4, 256], encoding = mlx2, scales = #ternary.source<file = 0, offset = 0, bytes = 16, shape = [4, 2], encoding = f16>>]
+// CHECK: derive = sign_trits
 ternary.weight @signs : tensor<64x32x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 4096, shape = [64, 32], encoding = f16, derive = sign_trits>]
 ternary.weight @magnitudes : tensor<64xf32> from [#ternary.source<file = 0, offset = 0, bytes = 4096, shape = [64, 32], encoding = f16, derive = magnitude_scale>]
 
