@@ -201,6 +201,7 @@ void addBench(CLI::App &app, Action &action) {
   verb->add_option("--threads", flags->run.threads, "0: one a core")->check(CLI::Range(0, 256));
   verb->add_option("--level", flags->run.level, "force a CPU level, such as x86-64-v3");
   verb->add_flag("--json", flags->json, "print JSON");
+  addCheckpointFlags(*verb, flags->run.checkpoint);
   verb->callback([flags, &action] { action = [flags] { return runBench(*flags); }; });
 }
 

@@ -26,6 +26,7 @@ namespace tern::cli {
 
 namespace {
 struct CompileFlags {
+  CheckpointFlags checkpoint;
   std::string model, output, target = "all", stage = "so", weights = "embed", packing = "two_bit";
   std::string header;
   int64_t maxRows = 128;
@@ -45,13 +46,14 @@ static Expected<import::ImportedModel> parseModule(mlir::MLIRContext &context, S
   return model;
 }
 
-static Expected<import::ImportedModel> load(mlir::MLIRContext &context, StringRef path) {
+static Expected<import::ImportedModel> load(mlir::MLIRContext &context, const CompileFlags &flags) {
+  StringRef path = flags.model;
   StringRef extension = sys::path::extension(path);
   if (extension == ".mlir" || extension == ".mlirbc")
     return parseModule(context, path);
   if (isCompiledLibrary(path))
     return makeError(path + ": is a compiled library already; expected a checkpoint or IR");
-  return import::importModel(context, path);
+  return import::importModel(context, path, importOptions(flags.checkpoint));
 }
 
 static Expected<CompileOptions> compileOptions(const CompileFlags &flags, Progress &progress) {
@@ -135,7 +137,7 @@ static Error runCompile(const CompileFlags &flags) {
   mlir::MLIRContext context(registry);
   Progress progress;
   progress.show("reading the model", 0);
-  auto model = load(context, flags.model);
+  auto model = load(context, flags);
   if (!model)
     return model.takeError();
   auto files = WeightFiles::open(*model->module, model->folder);
@@ -184,6 +186,7 @@ void addCompile(CLI::App &app, Action &action) {
   verb->add_flag("--standalone", flags->standalone, "bundle the runtime into the library");
   verb->add_flag("--remarks", flags->remarks, "say which kernels were chosen and why");
   verb->add_flag("-q,--quiet", flags->quiet, "no summary");
+  addCheckpointFlags(*verb, flags->checkpoint);
   verb->callback([flags, &action] { action = [flags] { return runCompile(*flags); }; });
 }
 

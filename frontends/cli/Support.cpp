@@ -14,6 +14,8 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <CLI/CLI.hpp>
+
 #include <unistd.h>
 
 using namespace llvm;
@@ -91,9 +93,35 @@ Expected<Session> makeSession(tern_model_t *model, uint32_t threads, uint32_t po
   return Session(session);
 }
 
+void addCheckpointFlags(CLI::App &verb, CheckpointFlags &flags) {
+  verb.add_option("--activations", flags.activations,
+                  "of linear layers: int8 or float; default: as the model was trained")
+      ->check(CLI::IsMember({"int8", "float"}));
+  verb.add_option("--gate", flags.gate, "gate function: relu2 or silu; default: as the file says")
+      ->check(CLI::IsMember({"relu2", "silu"}));
+  verb.add_option("--i2s-layout", flags.layout,
+                  "of I2_S tensors in GGUF: 128 (published files), 64 or 4row")
+      ->check(CLI::IsMember({"128", "64", "4row"}));
+}
+
+import::ImportOptions importOptions(const CheckpointFlags &flags) {
+  import::ImportOptions options;
+  if (!flags.activations.empty())
+    options.activations = flags.activations == "int8" ? ternary::Activations::Int8PerToken
+                                                      : ternary::Activations::Float;
+  if (!flags.gate.empty())
+    options.gate = flags.gate == "relu2" ? ternary::GateKind::Relu2 : ternary::GateKind::Silu;
+  if (flags.layout == "64")
+    options.i2sLayout = ternary::Encoding::I2SL64;
+  if (flags.layout == "4row")
+    options.i2sLayout = ternary::Encoding::I2SL4Row;
+  return options;
+}
+
 Expected<RunningModel> openForRunning(const RunOptions &options) {
   Progress progress;
   OpenOptions open;
+  open.import = importOptions(options.checkpoint);
   open.level = options.level;
   if (!options.level.empty()) {
     auto targets = parseTargets(options.level);

@@ -20,6 +20,10 @@
 #include <string>
 #include <vector>
 
+namespace CLI {
+class App;
+}
+
 namespace tern::cli {
 
 /// A line on stderr that is redrawn in place on a terminal and silent elsewhere.
@@ -42,8 +46,16 @@ struct SessionCloser {
 using Session = std::unique_ptr<tern_session_t, SessionCloser>;
 llvm::Expected<Session> makeSession(tern_model_t *model, uint32_t threads, uint32_t positions = 0);
 
+/// What a checkpoint does not say, as the user spells it.
+struct CheckpointFlags {
+  std::string activations, gate, layout;
+};
+void addCheckpointFlags(CLI::App &verb, CheckpointFlags &flags);
+import::ImportOptions importOptions(const CheckpointFlags &flags);
+
 /// Options every verb that runs a model takes.
 struct RunOptions {
+  CheckpointFlags checkpoint;
   std::string model;
   std::string level;
   uint32_t threads = 0;

@@ -24,6 +24,7 @@ namespace tern::cli {
 
 namespace {
 struct VerifyFlags {
+  CheckpointFlags checkpoint;
   std::string model, target = "host", ids;
   uint32_t threads = 0, tokens = 8;
 };
@@ -163,7 +164,7 @@ static Error runVerify(const VerifyFlags &flags) {
   DialectRegistry registry;
   registerCompilerDialects(registry);
   MLIRContext context(registry);
-  auto imported = import::importModel(context, flags.model);
+  auto imported = import::importModel(context, flags.model, importOptions(flags.checkpoint));
   if (!imported)
     return imported.takeError();
   auto targets = parseTargets(flags.target);
@@ -230,6 +231,7 @@ void addVerify(CLI::App &app, Action &action) {
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
   verb->add_option("--threads", flags->threads, "0: one a core")->check(CLI::Range(0, 256));
+  addCheckpointFlags(*verb, flags->checkpoint);
   verb->callback([flags, &action] { action = [flags] { return runVerify(*flags); }; });
 }
 

@@ -7,14 +7,12 @@
 
 #include "frontends/import/Import.h"
 
+#include "frontends/import/Assemble.h"
 #include "frontends/import/Card.h"
 #include "frontends/import/ChatTemplate.h"
-#include "frontends/import/Config.h"
-#include "frontends/import/Safetensors.h"
+#include "frontends/import/Gguf.h"
 #include "frontends/import/Tokenizer.h"
-#include "frontends/import/Weights.h"
 #include "frontends/import/families/Family.h"
-#include "mlir/IR/Verifier.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
@@ -41,8 +39,12 @@ static std::string join(StringRef folder, StringRef name) {
 static Error refuseFile(StringRef file) {
   std::string extension = path::extension(file).lower();
   if (extension == ".gguf")
-    return fileError(file, "GGUF files are not read; give the Hugging Face folder of the model "
-                           "(config.json and model.safetensors)");
+    return fileError(file,
+                     GgufFile::isGguf(file)
+                         ? "expected a Hugging Face folder, found a GGUF file in it; give the "
+                           "path of that file"
+                         : "expected a GGUF file, found one that does not begin as GGUF"); give the path of the "
+                           "GGUF file itself");
   if (extension == ".onnx")
     return fileError(file, "ONNX files are not read; give a Hugging Face folder (config.json and "
                            "model.safetensors)");
@@ -50,8 +52,8 @@ static Error refuseFile(StringRef file) {
     return fileError(
         file, "PyTorch pickles can run code when they are opened and are never read; save the "
               "model as safetensors (save_pretrained with safe_serialization=True)");
-  return fileError(file,
-                   "expected a Hugging Face folder, its config.json or its model.safetensors");
+  return fileError(file, "expected a Hugging Face folder, its config.json or its "
+                         "model.safetensors, or a GGUF file");
 }
 
 /// The folder that `given` stands for.
@@ -131,7 +133,8 @@ static std::string findLicence(StringRef folder) {
   return "";
 }
 
-static Expected<ImportedModel> importFolder(mlir::MLIRContext &context, StringRef folder) {
+static Expected<ImportedModel> importFolder(mlir::MLIRContext &context, StringRef folder,
+                                            const ImportOptions &options) {
   if (Error error = checkFolder(folder))
     return error;
   std::string configPath = join(folder, "config.json");
@@ -149,10 +152,10 @@ static Expected<ImportedModel> importFolder(mlir::MLIRContext &context, StringRe
     return checkpoint.takeError();
   if (Error error = checkStated(configPath, *config, *checkpoint))
     return error;
-  Decoder decoder(context, *checkpoint, *config);
-  Expected<ModelSpec> spec = decoder.read();
-  if (!spec)
-    return spec.takeError();
+  Expected<ImportedModel> model =
+      assemble(context, {*checkpoint, *config, *generation, findLicence(folder)}, options);
+  if (!model)
+    return model.takeError();
 
   Expected<std::string> tokenizer =
       importTokenizer(folder, static_cast<uint64_t>(config->vocabulary));
@@ -162,22 +165,24 @@ static Expected<ImportedModel> importFolder(mlir::MLIRContext &context, StringRe
   if (!chatTemplate)
     return chatTemplate.takeError();
 
-  ImportedModel model;
-  model.folder = folder.str();
-  model.tokenizerBlob = std::move(*tokenizer);
-  model.module = buildModel(context, *spec);
-  if (failed(mlir::verify(*model.module)))
-    return fileError(folder, "the imported module does not verify");
-  model.card = makeCard(*config, *generation, *spec, decoder.summary(), findLicence(folder));
-  addChatTemplate(model.card, *chatTemplate);
+  model->folder = folder.str();
+  model->tokenizerBlob = std::move(*tokenizer);
+  addChatTemplate(model->card, *chatTemplate);
   return model;
 }
 
-Expected<ImportedModel> importModel(mlir::MLIRContext &context, StringRef given) {
+Expected<ImportedModel> importModel(mlir::MLIRContext &context, StringRef given,
+                                    const ImportOptions &options) {
+  if (GgufFile::isGguf(given)) {
+    Expected<ImportedModel> model = importGguf(context, given, options);
+    if (!model)
+      return withFolder(given, model.takeError());
+    return model;
+  }
   Expected<std::string> folder = findFolder(given);
   if (!folder)
     return folder.takeError();
-  Expected<ImportedModel> model = importFolder(context, *folder);
+  Expected<ImportedModel> model = importFolder(context, *folder, options);
   if (!model)
     return withFolder(*folder, model.takeError());
   return model;
