@@ -43,8 +43,7 @@ static Error refuseFile(StringRef file) {
                      GgufFile::isGguf(file)
                          ? "expected a Hugging Face folder, found a GGUF file in it; give the "
                            "path of that file"
-                         : "expected a GGUF file, found one that does not begin as GGUF"); give the path of the "
-                           "GGUF file itself");
+                         : "expected a GGUF file, found one that does not begin as GGUF");
   if (extension == ".onnx")
     return fileError(file, "ONNX files are not read; give a Hugging Face folder (config.json and "
                            "model.safetensors)");
