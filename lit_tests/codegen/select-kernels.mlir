@@ -41,7 +41,7 @@ func.func @base3(%q: tensor<?x512xi8>, %s: tensor<?xf32>, %sums: tensor<?x1xi32>
 }
 
 // V4-LABEL: func.func @floats
-//       V4:   ternary.linear {{.*}}ternary.gemm = "matmul_f32_two_bit_16x16x16_avx512", ternary.gemv = "matmul_f32_two_bit_1x16x16_avx512"
+//       V4:   ternary.linear {{.*}}ternary.gemm = "matmul_f32_two_bit_8x16x16_avx512", ternary.gemv = "matmul_f32_two_bit_1x16x16_avx512"
 // V3-LABEL: func.func @floats
 //       V3:   ternary.linear {{.*}}ternary.gemm = "matmul_f32_two_bit_8x16x16_avx2", ternary.gemv = "matmul_f32_two_bit_1x16x16_avx2"
 // ANY-LABEL: func.func @floats

@@ -181,7 +181,7 @@ TEST(KernelTable, SelectsTheBestRowAndSaysWhyOthersWereRefused) {
   EXPECT_EQ(selectKernel(targets->front(), Packing{Packing::Kind::TwoBit, 8, 16}, Acts::Int8, true),
             nullptr);
   EXPECT_STREQ(selectKernel(targets->front(), Packing{}, Acts::Float, /*gemv=*/false)->name,
-               "matmul_f32_two_bit_16x16x16_avx512");
+               "matmul_f32_two_bit_8x16x16_avx512");
 }
 
 } // namespace
