@@ -9,6 +9,7 @@
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Path.h"
 
 using namespace llvm;
@@ -83,6 +84,17 @@ Error openOthers(StringRef folder, std::vector<Part> &parts) {
       .takeError();
 }
 
+/// A warning where bytes follow the last tensor and its padding.
+void noteSurplus(const Part &part, ArrayRef<TensorInfo> tensors, std::vector<std::string> &notes) {
+  uint64_t end = 0, size = part.file.bytes().size();
+  for (const TensorInfo &tensor : tensors)
+    end = std::max(end, tensor.offset + tensor.bytes);
+  end = alignTo(end, part.header.alignment);
+  if (end != 0 && end < size)
+    notes.push_back(part.name + ": " + std::to_string(size - end) +
+                    " bytes follow the last tensor and are not read");
+}
+
 GgufSpan spanOf(const GgufTensor &tensor, uint64_t alignment) {
   return {tensor.name, tensor.type, tensor.dims, tensor.room, alignment};
 }
@@ -151,11 +163,12 @@ Expected<GgufFile> GgufFile::open(StringRef path) {
     Expected<std::vector<TensorInfo>> tensors = resolveTensors(part.path, part.header, *group);
     if (!tensors)
       return tensors.takeError();
+    append_range(model.notes, part.header.notes);
+    noteSurplus(part, *tensors, model.notes);
     if (Error error = model.tensors.addTensors(part.path, std::move(*tensors)))
       return error;
     model.tensors.names.push_back(part.name);
     model.tensors.mapped.push_back(std::move(part.file));
-    append_range(model.notes, part.header.notes);
   }
   model.keys = std::move(parts.front().header.metadata);
   return model;

@@ -210,6 +210,16 @@ TEST(Gguf, OddAlignmentIsAWarning) {
             "general.alignment is 4, though the format asks for a multiple of 8");
 }
 
+TEST(Gguf, BytesAfterTheLastTensorAreAWarning) {
+  TestGguf file = empty();
+  addTensor(file, "a", {5}, 0, 20);
+  TempFolder folder;
+  folder.write("m.gguf", file.bytes() + "surplus");
+  GgufFile model = llvm::cantFail(GgufFile::open(folder / "m.gguf"));
+  ASSERT_EQ(model.warnings().size(), 1u);
+  EXPECT_EQ(model.warnings()[0], "m.gguf: 7 bytes follow the last tensor and are not read");
+}
+
 //===----------------------------------------------------------------------===//
 // Numbers with several meanings
 //===----------------------------------------------------------------------===//
