@@ -233,7 +233,7 @@ Expected<LinearSpec> Weights::blocks(const TensorInfo &tensor, Encoding encoding
       !bytes || *bytes != static_cast<int64_t>(tensor.bytes))
     return checkpoint.error(tensor, "expected " + Twine(blocks::shapeRule(format)) + ", found " +
                                         tensor.describe());
-  int64_t groups = whole ? 1 : blocks::scaleColumns(format, columns);
+  int64_t groups = whole ? 1 : columns / blocks::scaleColumns(format, columns);
   SmallVector<int64_t, 2> shape = {whole ? 1 : rows};
   if (groups > 1)
     shape.push_back(groups);
