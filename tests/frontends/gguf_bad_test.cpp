@@ -71,8 +71,8 @@ void addHeader(std::vector<BadFile> &list) {
   auto add = [&](std::string what, std::function<void(TestGguf &)> change, std::string words) {
     list.push_back({std::move(what), std::move(change), std::move(words)});
   };
-  add("other magic", [](TestGguf &f) { f.magic = "GGML"; }, "or a GGUF file");
-  add("swapped magic", [](TestGguf &f) { f.magic = "FUGG"; }, "or a GGUF file");
+  add("other magic", [](TestGguf &f) { f.magic = "GGML"; }, "a GGUF file");
+  add("swapped magic", [](TestGguf &f) { f.magic = "FUGG"; }, "a GGUF file");
   for (uint32_t version : {0u, 4u, 5u, 0xffffffffu})
     add(
         "version " + std::to_string(version), [=](TestGguf &f) { f.version = version; },
