@@ -25,6 +25,7 @@ using Action = std::function<llvm::Error()>;
 void addCompile(CLI::App &app, Action &action);
 void addRun(CLI::App &app, Action &action);
 void addChat(CLI::App &app, Action &action);
+void addConvert(CLI::App &app, Action &action);
 void addLogits(CLI::App &app, Action &action);
 void addEval(CLI::App &app, Action &action);
 void addTokenize(CLI::App &app, Action &action);
