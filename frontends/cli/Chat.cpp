@@ -213,7 +213,8 @@ Error Chat::generate(ArrayRef<int32_t> ids, Answer &answer) {
     errs() << "\nwarning: the context of " << positions << " positions is full, the answer is cut";
     return Error::success();
   }
-  return checkStatus(status);
+  // Ctrl-C, or a token that ends an answer.
+  return status == TERN_STATUS_CANCELLED ? Error::success() : checkStatus(status);
 }
 
 Expected<bool> Chat::say(std::string text) {
