@@ -3,10 +3,11 @@
 // Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Every kernel row that this CPU runs, on one thread. GEMV: one token row, weights from memory,
-// beside a loop that only reads them. GEMM: 512 token rows, beside a loop of nothing but
-// vpdpbusd. The limit is measured right before and after each kernel, best of several runs each;
-// `ratio` is what counts on a shared machine.
+// Every kernel row that this CPU runs, on one thread, with one scale a row and with scale groups.
+// GEMV: one token row, weights from memory, beside a loop that only reads them. GEMM: 512 token
+// rows, beside a loop of nothing but vpdpbusd, or fused multiply-adds for floats. The limit is
+// measured right before and after each kernel, best of several runs each; `ratio` is what counts on
+// a shared machine.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,6 +21,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <string>
 #include <sys/mman.h>
 
 #ifdef __x86_64__
@@ -108,9 +110,31 @@ __attribute__((target("avx2"))) void chainAvx2(int64_t steps) {
       asm volatile("" : "+x"(chain));
     }
 }
+
+__attribute__((target("avx512f"))) void chainFma512(int64_t steps) {
+  __m512 chains[16] = {}, a = _mm512_set1_ps(1), x = _mm512_set1_ps(2);
+  for (int64_t i = 0; i < steps; ++i)
+#pragma GCC unroll 16
+    for (__m512 &chain : chains) {
+      chain = _mm512_fmadd_ps(a, x, chain);
+      asm volatile("" : "+v"(chain));
+    }
+}
+
+__attribute__((target("avx2,fma"))) void chainFma256(int64_t steps) {
+  __m256 chains[8] = {}, a = _mm256_set1_ps(1), x = _mm256_set1_ps(2);
+  for (int64_t i = 0; i < steps; ++i)
+#pragma GCC unroll 8
+    for (__m256 &chain : chains) {
+      chain = _mm256_fmadd_ps(a, x, chain);
+      asm volatile("" : "+x"(chain));
+    }
+}
 #else
 void chainVnni(int64_t) {}
 void chainAvx2(int64_t) {}
+void chainFma512(int64_t) {}
+void chainFma256(int64_t) {}
 #endif
 
 /// Multiply-accumulates a second of the best instruction a row may use.
@@ -123,24 +147,38 @@ double integerPeak(const KernelRow &row) {
   return kSteps * (vnni ? 16 * 64 : 8 * 32) / time;
 }
 
+double floatPeak(const KernelRow &row) {
+  constexpr int64_t kSteps = 2000000;
+  const bool wide = row.cpuFeatures & TERN_CPU_X86_AVX512;
+  if (!wide && !hostCanRun(TERN_CPU_X86_AVX2))
+    return 0;
+  const double time = bestSeconds([&] { (wide ? chainFma512 : chainFma256)(kSteps); });
+  return kSteps * (wide ? 16 * 16 : 8 * 8) / time;
+}
+
 /// A call of a kernel over `copies` matrices of kN x kK.
 struct Work {
-  Work(const KernelRow &row, int64_t tokens, int64_t copies)
+  Work(const KernelRow &row, int64_t tokens, int64_t copies, int64_t groups)
       : blocks(row.packing.rowBlocks(kN)), weightBytes(row.packing.packedBytes(kN, kK)),
-        weight(weightBytes * copies, 0x55), scale(kN * 4 + 64, 0), acts(tokens * paddedActs(kK), 1),
-        sums(tokens * 4, 0), rowScales(tokens * 4, 0), out(tokens * paddedRow(kN) * 4, 0) {
+        weight(weightBytes * copies, 0x55), scale(kN * 4 * groups + 64, 0),
+        acts(tokens * actsStride(row), 0), sums(tokens * 4 * groups, 0), rowScales(tokens * 4, 0),
+        out(tokens * paddedRow(kN) * 4, 0) {
     args.scale = scale.as<float>();
-    args.acts = acts.as<int8_t>();
+    args.acts = acts.as<void>();
     args.row_scales = rowScales.as<float>();
     args.sums = sums.as<int32_t>();
     args.out = out.as<float>();
-    args.acts_stride = paddedActs(kK);
-    args.sums_stride = 1;
+    args.acts_stride = actsStride(row);
+    args.sums_stride = groups;
     args.out_stride = paddedRow(kN);
     args.m = tokens;
     args.block_end = blocks;
     args.k_tiles = row.packing.kTiles(kK);
-    args.groups = 1;
+    args.groups = groups;
+  }
+
+  static int64_t actsStride(const KernelRow &row) {
+    return row.acts == Acts::Float ? 4 * paddedRow(kK) : paddedActs(kK);
   }
 
   void run(tern_matmul_fn kernel) {
@@ -156,8 +194,8 @@ struct Work {
   tern_matmul_args_t args{};
 };
 
-void gemv(benchmark::State &state, const KernelRow &row, tern_matmul_fn kernel) {
-  Work work(row, 1, 96);
+void gemv(benchmark::State &state, const KernelRow &row, tern_matmul_fn kernel, int64_t groups) {
+  Work work(row, 1, 96, groups);
   double kernelTime = 1e30, readTime = 1e30;
   for (auto _ : state) {
     for (int i = 0; i < kRepeats; ++i) {
@@ -175,12 +213,12 @@ void gemv(benchmark::State &state, const KernelRow &row, tern_matmul_fn kernel) 
   state.counters["ratio"] = readTime / kernelTime;
 }
 
-void gemm(benchmark::State &state, const KernelRow &row, tern_matmul_fn kernel) {
-  Work work(row, kGemmTokens, 1);
+void gemm(benchmark::State &state, const KernelRow &row, tern_matmul_fn kernel, int64_t groups) {
+  Work work(row, kGemmTokens, 1, groups);
   double rate = 0, peak = 0;
   for (auto _ : state)
     for (int i = 0; i < 3; ++i) {
-      peak = std::max(peak, integerPeak(row));
+      peak = std::max(peak, row.acts == Acts::Float ? floatPeak(row) : integerPeak(row));
       const double time = bestSeconds([&] { work.run(kernel); });
       rate = std::max(rate, double(kN) * kK * kGemmTokens / time);
     }
@@ -205,12 +243,19 @@ int main(int argc, char **argv) {
   }
   for (const KernelRow &row : allKernels())
     if (tern_matmul_fn kernel = (*jit)->find(row.name))
-      benchmark::RegisterBenchmark(row.name,
-                                   [&row, kernel](benchmark::State &state) {
-                                     (row.isGemv() ? gemv : gemm)(state, row, kernel);
-                                   })
-          ->Iterations(1)
-          ->Unit(benchmark::kMillisecond);
+      for (int64_t group : {kK, int64_t(256), int64_t(128), int64_t(64), int64_t(32)}) {
+        if (group % row.packing.k)
+          continue;
+        std::string name = row.name;
+        if (group != kK)
+          name += "/group:" + std::to_string(group);
+        benchmark::RegisterBenchmark(name.c_str(),
+                                     [&row, kernel, group](benchmark::State &state) {
+                                       (row.isGemv() ? gemv : gemm)(state, row, kernel, kK / group);
+                                     })
+            ->Iterations(1)
+            ->Unit(benchmark::kMillisecond);
+      }
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
 }

@@ -11,7 +11,7 @@
 include "mlir/Pass/PassBase.td"
 
 def SelectKernels : Pass<"ternary-select-kernels", "::mlir::ModuleOp"> {
-  let summary = "names the kernels of every fused_linear for one CPU level";
+  let summary = "names the kernels of every product for one CPU level";
   let description = [{
     Expects packed weights (`ternary-choose-packing`). Sets `ternary.gemv` and
     `ternary.gemm` on each `ternary.fused_linear`: the names of the rows of the
@@ -25,7 +25,7 @@ def SelectKernels : Pass<"ternary-select-kernels", "::mlir::ModuleOp"> {
 }
 
 def EmitKernels : Pass<"ternary-emit-kernels", "::mlir::ModuleOp"> {
-  let summary = "adds the kernels that the module's fused_linears name";
+  let summary = "adds the kernels that the module's products name";
   let description = [{
     Expects `ternary-select-kernels`. Appends one function for each row of the kernel
     table that a `ternary.gemv` or `ternary.gemm` attribute names, in table order, for reading and for

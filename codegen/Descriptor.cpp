@@ -110,7 +110,7 @@ void tern::addKernelArray(llvm::Module &module, llvm::StringRef level,
     llvm::Function *run = module.getFunction(kernel.symbol);
     assert(run && "kernel is not in its variant's module");
     rows.push_back(c.record({c.string(kernel.name), run, c.u32(kernel.packing), c.u32(kernel.rows),
-                             c.u32(kernel.k), c.u32(0)}));
+                             c.u32(kernel.k), c.u32(kernel.acts)}));
   }
   if (rows.empty())
     return;

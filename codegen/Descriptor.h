@@ -22,7 +22,7 @@ namespace tern {
 struct KernelEntry {
   std::string symbol; ///< of the function in the variant's module
   std::string name;
-  uint32_t packing = 0, rows = 0, k = 0;
+  uint32_t packing = 0, rows = 0, k = 0, acts = 0;
 };
 
 /// What a variant's object offers the descriptor: symbols follow from the target's name.

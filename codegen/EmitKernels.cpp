@@ -7,7 +7,7 @@
 
 #include "codegen/CodegenPasses.h"
 #include "codegen/KernelTable.h"
-#include "dialect/TernaryDialect.h"
+#include "dialect/Product.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -29,13 +29,15 @@ public:
 
   void runOnOperation() override {
     llvm::StringSet<> named;
-    WalkResult result = getOperation().walk([&](ternary::FusedLinearOp op) -> WalkResult {
+    WalkResult result = getOperation().walk([&](Operation *op) -> WalkResult {
+      if (!ternary::Product(op))
+        return WalkResult::advance();
       for (StringRef which : {"ternary.gemv", "ternary.gemm"}) {
         auto name = op->getAttrOfType<StringAttr>(which);
         if (!name)
-          return op.emitOpError("expected attribute ") << which << "; run ternary-select-kernels";
+          return op->emitOpError("expected attribute ") << which << "; run ternary-select-kernels";
         if (!findKernel(name))
-          return op.emitOpError("expected the name of a kernel in ") << which << ", got " << name;
+          return op->emitOpError("expected the name of a kernel in ") << which << ", got " << name;
         named.insert(name);
       }
       return WalkResult::advance();

@@ -25,6 +25,7 @@ constexpr Packing::Kind base3 = Packing::Kind::Base3;
 namespace needs {
 constexpr uint64_t portable = 0;
 constexpr uint64_t avx2 = TERN_CPU_X86_AVX2;
+constexpr uint64_t avx512 = TERN_CPU_X86_AVX512;
 constexpr uint64_t avx512vnni = TERN_CPU_X86_AVX512 | TERN_CPU_X86_AVX512VNNI;
 } // namespace needs
 
@@ -33,8 +34,19 @@ constexpr uint64_t avx512vnni = TERN_CPU_X86_AVX512 | TERN_CPU_X86_AVX512VNNI;
 ArrayRef<KernelRow> allKernels() {
   static const KernelRow rows[] = {
 #define TERN_KERNEL(PACKING, MR, NR, KB, ISA)                                                      \
-  {"matmul_" #PACKING "_" #MR "x" #NR "x" #KB "_" #ISA, needs::ISA,                                \
-   Packing{kind::PACKING, NR, KB}, MR, makeDotTile_##PACKING##_##ISA},
+  {"matmul_" #PACKING "_" #MR "x" #NR "x" #KB "_" #ISA,                                            \
+   needs::ISA,                                                                                     \
+   Packing{kind::PACKING, NR, KB},                                                                 \
+   Acts::Int8,                                                                                     \
+   MR,                                                                                             \
+   makeDotTile_##PACKING##_##ISA},
+#define TERN_FLOAT_KERNEL(PACKING, MR, NR, KB, ISA)                                                \
+  {"matmul_f32_" #PACKING "_" #MR "x" #NR "x" #KB "_" #ISA,                                        \
+   needs::ISA,                                                                                     \
+   Packing{kind::PACKING, NR, KB},                                                                 \
+   Acts::Float,                                                                                    \
+   MR,                                                                                             \
+   makeFloatTile_##PACKING##_##ISA},
 #include "codegen/KernelTable.inc"
   };
   return rows;
@@ -45,13 +57,13 @@ const KernelRow *findKernel(StringRef name) {
   return row == allKernels().end() ? nullptr : row;
 }
 
-const KernelRow *selectKernel(const Target &target, const Packing &packing, bool gemv,
+const KernelRow *selectKernel(const Target &target, const Packing &packing, Acts acts, bool gemv,
                               std::string *why) {
   std::string refused;
   const KernelRow *chosen = nullptr;
   for (const KernelRow &row : allKernels()) {
     if (row.packing.kind != packing.kind || row.packing.rows != packing.rows ||
-        row.packing.k != packing.k || row.isGemv() != gemv)
+        row.packing.k != packing.k || row.acts != acts || row.isGemv() != gemv)
       continue;
     const uint64_t missing = row.cpuFeatures & ~target.cpuFeatures;
     if (!missing) {

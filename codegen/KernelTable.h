@@ -23,11 +23,15 @@ namespace tern {
 
 class DotTile;
 
+/// What a kernel multiplies; values as in `tern_kernel` of abi.h.
+enum class Acts : uint32_t { Int8 = 0, Float = 1 };
+
 /// A row of KernelTable.inc: a `tern_matmul_fn` (abi.h) that can be emitted into a module.
 struct KernelRow {
   const char *name;     ///< "matmul_two_bit_1x16x16_avx512vnni"
   uint64_t cpuFeatures; ///< TERN_CPU_* it needs
   Packing packing;
+  Acts acts;
   int64_t mr; ///< token rows of the widest tile; 1: GEMV
   std::unique_ptr<DotTile> (*makeTile)(int64_t mr);
 
@@ -39,9 +43,9 @@ llvm::ArrayRef<KernelRow> allKernels();
 /// NULL for a name that is not in the table.
 const KernelRow *findKernel(llvm::StringRef name);
 
-/// The best row for a packing that the target can run, or NULL. `why` gets one sentence: the
-/// rows refused and the reason, empty when the first was taken.
-const KernelRow *selectKernel(const Target &target, const Packing &packing, bool gemv,
+/// The best row for packing and activations that the target can run, or NULL. `why` gets one
+/// sentence: the rows refused and the reason, empty when the first was taken.
+const KernelRow *selectKernel(const Target &target, const Packing &packing, Acts acts, bool gemv,
                               std::string *why = nullptr);
 
 /// Adds the kernel to the module as a function called `symbol`. Its body is of the dialects

@@ -24,11 +24,12 @@ static int64_t columnsOf(Value value) {
 }
 
 LogicalResult FunctionLowering::lowerTernary(Operation *op) {
+  if (ternary::Product product(op); product)
+    return lower(product);
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
-      .Case<ternary::QuantizeRowsOp, ternary::FusedLinearOp, ternary::RmsNormOp,
-            ternary::RopeAnglesOp, ternary::RopeOp, ternary::AttentionOp,
-            ternary::GatedActivationOp, ternary::EmbeddingOp, ternary::HeadOp, arith::AddFOp>(
-          [&](auto known) { return lower(known); })
+      .Case<ternary::QuantizeRowsOp, ternary::RmsNormOp, ternary::RopeAnglesOp, ternary::RopeOp,
+            ternary::AttentionOp, ternary::GatedActivationOp, ternary::EmbeddingOp, ternary::HeadOp,
+            arith::AddFOp>([&](auto known) { return lower(known); })
       .Default([](Operation *other) {
         return other->emitOpError("cannot be compiled; expected a module from ternary-prepare");
       });
@@ -58,26 +59,31 @@ LogicalResult FunctionLowering::lower(ternary::QuantizeRowsOp op) {
 }
 
 /// Fills the tern_matmul_args of this thread's part of a product.
-void FunctionLowering::storeKernelArgs(ternary::FusedLinearOp op, ternary::PackingAttr packing,
+void FunctionLowering::storeKernelArgs(ternary::Product op, ternary::PackingAttr packing,
                                        bool residual) {
-  auto type = cast<RankedTensorType>(op.getWeight().getType());
-  const Place acts = places.at(op.getActs()), sums = places.at(op.getSums()),
-              out = places.at(op.getResult());
+  RankedTensorType type = op.weightType();
+  const Place acts = places.at(op.acts()), out = places.at(op.result());
   int64_t blocks = llvm::divideCeil(type.getDimSize(0), packing.getRows());
-  int64_t groups = cast<RankedTensorType>(op.getSums().getType()).getDimSize(1);
+  int64_t groups = op.scaleType().getDimSize(1);
   auto [begin, end] = split(constant(blocks));
   auto at = [&](Value value) { return pointer(places.at(value)); };
-  Value added = residual ? at(op.getResidual()) : LLVM::ZeroOp::create(b, b.ptr()).getResult();
+  Value none = LLVM::ZeroOp::create(b, b.ptr());
+  Value rowScales = none, sums = none;
+  int64_t sumsStride = 0;
+  if (auto quantized = dyn_cast<ternary::FusedLinearOp>(op.getOperation())) {
+    rowScales = at(quantized.getRowScales()), sums = at(quantized.getSums());
+    sumsStride = places.at(quantized.getSums()).stride / 4;
+  }
   const std::pair<size_t, Value> fields[] = {
-      {offsetof(tern_matmul_args_t, weight), at(op.getWeight())},
-      {offsetof(tern_matmul_args_t, scale), at(op.getScale())},
+      {offsetof(tern_matmul_args_t, weight), at(op.weight())},
+      {offsetof(tern_matmul_args_t, scale), at(op.scale())},
       {offsetof(tern_matmul_args_t, acts), pointer(acts)},
-      {offsetof(tern_matmul_args_t, row_scales), at(op.getRowScales())},
-      {offsetof(tern_matmul_args_t, sums), pointer(sums)},
-      {offsetof(tern_matmul_args_t, residual), added},
+      {offsetof(tern_matmul_args_t, row_scales), rowScales},
+      {offsetof(tern_matmul_args_t, sums), sums},
+      {offsetof(tern_matmul_args_t, residual), residual ? at(op.residual()) : none},
       {offsetof(tern_matmul_args_t, out), pointer(out)},
       {offsetof(tern_matmul_args_t, acts_stride), b.i64(acts.stride)},
-      {offsetof(tern_matmul_args_t, sums_stride), b.i64(sums.stride / 4)},
+      {offsetof(tern_matmul_args_t, sums_stride), b.i64(sumsStride)},
       {offsetof(tern_matmul_args_t, out_stride), b.i64(out.stride / 4)},
       {offsetof(tern_matmul_args_t, m), acts.rows},
       {offsetof(tern_matmul_args_t, block_begin), begin},
@@ -111,31 +117,32 @@ void FunctionLowering::padRows(const Place &place, int64_t columns) {
   });
 }
 
-LogicalResult FunctionLowering::lower(ternary::FusedLinearOp op) {
+LogicalResult FunctionLowering::lower(ternary::Product op) {
   auto gemv = op->getAttrOfType<StringAttr>("ternary.gemv");
   auto gemm = op->getAttrOfType<StringAttr>("ternary.gemm");
-  auto type = cast<RankedTensorType>(op.getWeight().getType());
+  RankedTensorType type = op.weightType();
   auto packing = dyn_cast_or_null<ternary::PackingAttr>(type.getEncoding());
   if (!gemv || !gemm || !packing)
-    return op.emitOpError("has no kernels; run ternary-choose-packing and ternary-select-kernels");
-  Value rows = places.at(op.getActs()).rows;
-  if (failed(placeResults(op, rows)))
+    return op->emitOpError("has no kernels; run ternary-choose-packing and ternary-select-kernels");
+  Value rows = places.at(op.acts()).rows;
+  if (failed(placeResults(op.getOperation(), rows)))
     return failure();
-  const Place out = places.at(op.getResult());
-  SmallVector<Access> accesses = {reads(op.getActs(), false), reads(op.getRowScales(), false),
-                                  reads(op.getSums(), false), writes(op.getResult(), false)};
+  const Place out = places.at(op.result());
+  SmallVector<Access> accesses = {writes(op.result(), false)};
+  for (Value read : op.activations())
+    accesses.push_back(reads(read, false));
   // The kernel reads a residual laid out as its output; any other is added in a phase of its own.
-  bool fused = op.getResidual() && places.at(op.getResidual()).stride == out.stride;
+  bool fused = op.residual() && places.at(op.residual()).stride == out.stride;
   if (fused)
-    accesses.push_back(reads(op.getResidual(), false));
+    accesses.push_back(reads(op.residual(), false));
   phase(accesses);
   storeKernelArgs(op, packing, fused);
   callKernel(rows, gemv, gemm);
   // The kernel writes whole blocks.
   padRows(out, llvm::alignTo(type.getDimSize(0), packing.getRows()));
-  if (op.getResidual() && !fused) {
-    phase({reads(op.getResidual(), true), writes(op.getResult(), true)});
-    addInPlace(places.at(op.getResidual()), out, type.getDimSize(0));
+  if (op.residual() && !fused) {
+    phase({reads(op.residual(), true), writes(op.result(), true)});
+    addInPlace(places.at(op.residual()), out, type.getDimSize(0));
   }
   return success();
 }
@@ -156,6 +163,11 @@ void FunctionLowering::addInPlace(const Place &residual, const Place &out, int64
 
 LogicalResult FunctionLowering::lower(ternary::RmsNormOp op) {
   const Place input = places.at(op.getInput());
+  int64_t heads = op.getHeads(), size = columnsOf(op.getInput()) / heads;
+  // The kernel reads and writes whole padded rows: a head must end where its padding would.
+  if (heads > 1 && size % kRowPadding)
+    return op.emitOpError("expected heads of a multiple of ")
+           << kRowPadding << " columns, got " << size;
   if (failed(placeResults(op, input.rows)))
     return failure();
   const Place out = places.at(op.getResult());
@@ -163,8 +175,12 @@ LogicalResult FunctionLowering::lower(ternary::RmsNormOp op) {
   Value x = pointer(input), gain = pointer(places.at(op.getGain())), y = pointer(out);
   eachRow(input.rows, [&](Value m) {
     Value epsilon = arith::ConstantOp::create(b, op.getEpsilonAttr());
-    rowKernel(RowKernel::RmsNorm,
-              {row(x, input, m), gain, epsilon, b.i64(columnsOf(op.getInput())), row(y, out, m)});
+    Value from = row(x, input, m), to = row(y, out, m);
+    b.loop(b.i64(0), b.i64(heads), 1, [&](Value head) {
+      Value bytes = b.mul(head, 4 * size);
+      rowKernel(RowKernel::RmsNorm,
+                {b.offset(from, bytes), gain, epsilon, b.i64(size), b.offset(to, bytes)});
+    });
   });
   return success();
 }

@@ -97,11 +97,13 @@ private:
 
 LogicalResult LowerToLLVM::emitKernels(ModuleOp module) {
   llvm::SetVector<StringAttr> names;
-  WalkResult result = module.walk([&](ternary::FusedLinearOp op) {
+  WalkResult result = module.walk([&](Operation *op) {
+    if (!ternary::Product(op))
+      return WalkResult::advance();
     for (const char *which : {"ternary.gemv", "ternary.gemm"}) {
       auto name = op->getAttrOfType<StringAttr>(which);
       if (!name || !findKernel(name)) {
-        op.emitOpError("names no known kernel in ") << which << "; run ternary-select-kernels";
+        op->emitOpError("names no known kernel in ") << which << "; run ternary-select-kernels";
         return WalkResult::interrupt();
       }
       names.insert(name);

@@ -12,6 +12,7 @@
 
 #include "codegen/Places.h"
 #include "codegen/Target.h"
+#include "dialect/Product.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/DenseMap.h"
@@ -86,7 +87,7 @@ private:
   // LowerOps.cpp: one phase or two for each op.
   mlir::LogicalResult lowerTernary(mlir::Operation *op);
   mlir::LogicalResult lower(ternary::QuantizeRowsOp op);
-  mlir::LogicalResult lower(ternary::FusedLinearOp op);
+  mlir::LogicalResult lower(ternary::Product op);
   mlir::LogicalResult lower(ternary::RmsNormOp op);
   mlir::LogicalResult lower(ternary::RopeAnglesOp op);
   mlir::LogicalResult lower(ternary::RopeOp op);
@@ -95,7 +96,7 @@ private:
   mlir::LogicalResult lower(ternary::EmbeddingOp op);
   mlir::LogicalResult lower(ternary::HeadOp op);
   mlir::LogicalResult lower(mlir::arith::AddFOp op);
-  void storeKernelArgs(ternary::FusedLinearOp op, ternary::PackingAttr packing, bool residual);
+  void storeKernelArgs(ternary::Product op, ternary::PackingAttr packing, bool residual);
   void callKernel(mlir::Value rows, llvm::StringRef gemv, llvm::StringRef gemm);
   void padRows(const Place &place, int64_t columns);
   void storeCache(ternary::AttentionOp op, mlir::Value keys, mlir::Value values);

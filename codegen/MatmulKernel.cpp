@@ -36,6 +36,15 @@ Value KernelBuilder::splat(VectorType type, int64_t value) {
   return arith::ConstantOp::create(*this, type, DenseElementsAttr::get(type, element));
 }
 
+Value KernelBuilder::splatFloat(VectorType type, float value) {
+  return arith::ConstantOp::create(*this, type, DenseElementsAttr::get(type, value));
+}
+
+Value KernelBuilder::constant(ArrayRef<float> lanes) {
+  auto type = VectorType::get({static_cast<int64_t>(lanes.size())}, getF32Type());
+  return arith::ConstantOp::create(*this, type, DenseElementsAttr::get(type, lanes));
+}
+
 Value KernelBuilder::broadcast(VectorType type, Value scalar) {
   return vector::BroadcastOp::create(*this, type, scalar);
 }
@@ -75,6 +84,10 @@ Value KernelBuilder::opaque(Value pointer) {
                                    /*is_align_stack=*/false, LLVM::TailCallKind::None,
                                    /*asm_dialect=*/{}, /*operand_attrs=*/{})
       .getResult(0);
+}
+
+Value KernelBuilder::fusedMultiplyAdd(Value a, Value b, Value c) {
+  return LLVM::FMAOp::create(*this, a, b, c);
 }
 
 Value KernelBuilder::intrinsic(StringRef name, Type result, ValueRange operands) {
@@ -125,7 +138,8 @@ class MatmulEmitter {
 public:
   MatmulEmitter(KernelBuilder &b, const KernelRow &row, const DotTile &tile, Value args)
       : b(b), row(row), tile(tile), args(args),
-        floats(VectorType::get({tile.lanes}, b.getF32Type())), sums(b.vec(tile.lanes, 32)) {}
+        floats(VectorType::get({tile.lanes}, b.getF32Type())), sums(b.vec(tile.lanes, 32)),
+        tileActBytes(row.packing.k * (tile.takesFloats ? 4 : 1)) {}
 
   void emit();
 
@@ -143,8 +157,10 @@ private:
   void emitPasses(Value begin, Value end, function_ref<void(Value block, Value lane)> body);
   void emitBody(const Place &place);
   Values emitGroups(const Place &place);
+  void emitExcess(const Place &place, Value group, Values &products);
   Values emitGroupSums(const Place &place, ValueRange acts, Value group);
-  Values emitTiles(Value weight, ValueRange acts, Value begin, Value end, int64_t tokens);
+  Values emitTiles(Value weight, ValueRange acts, Value begin, Value end, int64_t tokens,
+                   int64_t slice = 0);
   void emitEpilogue(const Place &place, ValueRange totals);
 
   Value field(Type type, size_t byteOffset) {
@@ -171,6 +187,7 @@ private:
   const DotTile &tile;
   Value args;
   VectorType floats, sums;
+  const int64_t tileActBytes; ///< of one token row's activations in a tile
   Value weight, scale, acts, rowScales, actSums, residual, out;
   Value actsStride, sumsStride, outStride, m, blockBegin, blockEnd, kTiles, groups;
   Value groupTiles, totalsStart;
@@ -272,39 +289,53 @@ MatmulEmitter::Values MatmulEmitter::emitGroups(const Place &place) {
   // [row block][groups][rows] floats
   Value blockScales = element(scale, b.mul(place.block, groups), row.packing.rows * 4);
   Value laneScales = element(blockScales, place.lane, 4);
-  Value firstSum = element(actSums, b.mul(place.token, sumsStride), 4);
   Values initial(place.tokens * tile.parts, totalsStart);
   return forLoop(b.i64(0), groups, 1, initial, [&](Value group, ValueRange totals) {
     Values products = emitGroupSums(place, tokenActs, group);
     Value groupScales = element(laneScales, group, row.packing.rows * 4);
-    Values tokenSums =
-        rowsOf(element(firstSum, group, 4), b.mul(sumsStride, b.i64(4)), place.tokens);
-    for (int64_t i = 0; i < place.tokens; ++i) {
-      // Codes are trit + 1: the sum of the activations is in every product once too often.
-      Value excess = b.broadcast(sums, b.load(b.getI32Type(), tokenSums[i], 4));
+    if (!tile.takesFloats)
+      emitExcess(place, group, products);
+    for (int64_t i = 0; i < place.tokens; ++i)
       for (int64_t part = 0; part < tile.parts; ++part) {
         Value &value = products[i * tile.parts + part];
-        value = arith::SIToFPOp::create(b, floats, b.sub(value, excess));
         Value scales = b.load(floats, b.offset(groupScales, part * tile.lanes * 4), 4);
         value = arith::MulFOp::create(b, value, scales);
         value = arith::AddFOp::create(b, totals[i * tile.parts + part], value);
       }
-    }
     return products;
   });
 }
 
-/// Sums of activation * code over one scale group.
+/// Codes are trit + 1, so the sum of the activations is in every product once too often. Takes it
+/// out, and converts.
+void MatmulEmitter::emitExcess(const Place &place, Value group, Values &products) {
+  Value firstSum = element(actSums, b.add(b.mul(place.token, sumsStride), group), 4);
+  Values tokenSums = rowsOf(firstSum, b.mul(sumsStride, b.i64(4)), place.tokens);
+  for (int64_t i = 0; i < place.tokens; ++i) {
+    Value excess = b.broadcast(sums, b.load(b.getI32Type(), tokenSums[i], 4));
+    for (int64_t part = 0; part < tile.parts; ++part) {
+      Value &value = products[i * tile.parts + part];
+      value = arith::SIToFPOp::create(b, floats, b.sub(value, excess));
+    }
+  }
+}
+
+/// Sums over one scale group: of activation * code, or of activation * trit.
 MatmulEmitter::Values MatmulEmitter::emitGroupSums(const Place &place, ValueRange acts,
                                                    Value group) {
   const int64_t tileBytes = row.packing.tileBytes();
   Value firstTile = b.mul(group, groupTiles);
   Value blockWeight = element(weight, b.add(b.mul(place.block, kTiles), firstTile), tileBytes);
   Value laneWeight = element(blockWeight, place.lane, 4);
-  Values groupActs = llvm::map_to_vector(
-      acts, [&](Value row0) { return element(row0, firstTile, row.packing.k); });
-  if (tile.maxTiles == 0)
-    return tile.finish(b, emitTiles(laneWeight, groupActs, b.i64(0), groupTiles, place.tokens));
+  Values groupActs =
+      llvm::map_to_vector(acts, [&](Value row0) { return element(row0, firstTile, tileActBytes); });
+  if (tile.maxTiles == 0) {
+    Values states;
+    for (int64_t slice = 0; slice < tile.slices; ++slice)
+      llvm::append_range(
+          states, emitTiles(laneWeight, groupActs, b.i64(0), groupTiles, place.tokens, slice));
+    return tile.finish(b, states);
+  }
 
   Values initial(place.tokens * tile.parts, b.splat(sums, 0));
   return forLoop(b.i64(0), groupTiles, tile.maxTiles, initial, [&](Value begin, ValueRange wide) {
@@ -319,7 +350,7 @@ MatmulEmitter::Values MatmulEmitter::emitGroupSums(const Place &place, ValueRang
 /// Tiles begin .. end - 1 from the tile at `weight` and the activations at `acts`, one pointer for
 /// each kBaseRows token rows. These pointers step along with the tiles.
 MatmulEmitter::Values MatmulEmitter::emitTiles(Value weight, ValueRange acts, Value begin,
-                                               Value end, int64_t tokens) {
+                                               Value end, int64_t tokens, int64_t slice) {
   const bool streams = tile.lanes * tile.parts == row.packing.rows;
   const int64_t tileBytes = row.packing.tileBytes(), bases = acts.size();
   auto take = [&](int64_t count) {
@@ -329,19 +360,20 @@ MatmulEmitter::Values MatmulEmitter::emitTiles(Value weight, ValueRange acts, Va
         const int64_t left = tokens - static_cast<int64_t>(tokenActs.size());
         for (int64_t i = 0; i < std::min(kBaseRows, left); ++i)
           tokenActs.push_back(b.offset(base, b.mul(actsStride, b.i64(i))));
-        Value stepped = b.offset(base, count * row.packing.k);
+        Value stepped = b.offset(base, count * tileActBytes);
         next.push_back(bases > 1 ? b.opaque(stepped) : stepped);
       }
       Value first = element(weight, index, tileBytes);
       for (int64_t i = 0; streams && i < count; ++i)
         b.prefetch(b.offset(first, i * tileBytes + kPrefetchBytes));
-      llvm::append_range(next, tile.step(b, carried.drop_front(bases), first, tokenActs, count));
+      llvm::append_range(next,
+                         tile.step(b, carried.drop_front(bases), first, tokenActs, count, slice));
       return next;
     };
   };
   Values carried;
   for (Value base : acts)
-    carried.push_back(element(base, begin, row.packing.k));
+    carried.push_back(element(base, begin, tileActBytes));
   llvm::append_range(carried, tile.start(b, tokens));
   if (tile.unroll > 1) {
     Value whole = b.bitAnd(b.sub(end, begin), b.i64(-tile.unroll));
@@ -357,12 +389,14 @@ void MatmulEmitter::emitEpilogue(const Place &place, ValueRange totals) {
   Value column = b.add(b.mul(place.block, b.i64(row.packing.rows)), place.lane);
   Value first = b.mul(b.add(b.mul(place.token, outStride), column), b.i64(4));
   Value stride = b.mul(outStride, b.i64(4));
-  Values values, outs = rowsOf(b.offset(out, first), stride, place.tokens);
-  for (int64_t i = 0; i < place.tokens; ++i) {
+  Values values(totals), outs = rowsOf(b.offset(out, first), stride, place.tokens);
+  for (int64_t i = 0; !tile.takesFloats && i < place.tokens; ++i) {
     Value rowScale = b.broadcast(
         floats, b.load(b.getF32Type(), b.offset(element(rowScales, place.token, 4), 4 * i), 4));
-    for (int64_t part = 0; part < tile.parts; ++part)
-      values.push_back(arith::MulFOp::create(b, totals[i * tile.parts + part], rowScale));
+    for (int64_t part = 0; part < tile.parts; ++part) {
+      Value &value = values[i * tile.parts + part];
+      value = arith::MulFOp::create(b, value, rowScale);
+    }
   }
   Value null = LLVM::ZeroOp::create(b, residual.getType());
   Value hasResidual = LLVM::ICmpOp::create(b, LLVM::ICmpPredicate::ne, residual, null);

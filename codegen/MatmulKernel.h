@@ -23,6 +23,8 @@ public:
   mlir::Value i64(int64_t value);
   /// All lanes of an integer vector the same constant.
   mlir::Value splat(mlir::VectorType type, int64_t value);
+  mlir::Value splatFloat(mlir::VectorType type, float value);
+  mlir::Value constant(llvm::ArrayRef<float> lanes);
   mlir::Value broadcast(mlir::VectorType type, mlir::Value scalar);
   mlir::Value bitcast(mlir::VectorType type, mlir::Value value);
   mlir::Value offset(mlir::Value pointer, mlir::Value bytes);
@@ -33,6 +35,8 @@ public:
   void prefetch(mlir::Value pointer);
   /// The same pointer, of which LLVM knows nothing: it leaves the addressing as it is written.
   mlir::Value opaque(mlir::Value pointer);
+  /// a * b + c, rounded once.
+  mlir::Value fusedMultiplyAdd(mlir::Value a, mlir::Value b, mlir::Value c);
   mlir::Value intrinsic(llvm::StringRef name, mlir::Type result, mlir::ValueRange operands);
 
   mlir::Value add(mlir::Value a, mlir::Value b);
@@ -58,18 +62,25 @@ public:
   int64_t maxTiles = 0;
   /// Tiles that `step` takes at once when there are enough.
   int64_t unroll = 1;
+  /// Whether activations, and so the sums, are float; else int8 and int32.
+  bool takesFloats = false;
+  /// Turns in which a group's tiles are walked, each with a state of its own.
+  int64_t slices = 1;
 
   /// The state, all zero, for `tokens` token rows.
   virtual llvm::SmallVector<mlir::Value> start(KernelBuilder &b, int64_t tokens) const = 0;
-  /// Adds `count` (1 or `unroll`) tiles. `tile`: this pass's first byte of the first tile; `acts`:
-  /// each token's activation at the first tile's first column.
+  /// Adds what `slice` takes of `count` (1 or `unroll`) tiles. `tile`: this pass's first byte of
+  /// the first tile; `acts`: each token's activation at the first tile's first column.
   virtual llvm::SmallVector<mlir::Value> step(KernelBuilder &b, mlir::ValueRange state,
                                               mlir::Value tile, mlir::ValueRange acts,
-                                              int64_t count) const = 0;
-  /// Sums of activation * code as vectors of `lanes` x i32, [token][part].
+                                              int64_t count, int64_t slice) const = 0;
+  /// Sums as vectors of `lanes`, [token][part], from the states of all slices: of activation *
+  /// code in i32, or of activation * trit in f32.
   virtual llvm::SmallVector<mlir::Value> finish(KernelBuilder &b, mlir::ValueRange state) const = 0;
 };
 
+#define TERN_FLOAT_KERNEL(PACKING, MR, NR, KB, ISA)                                                \
+  std::unique_ptr<DotTile> makeFloatTile_##PACKING##_##ISA(int64_t mr);
 #define TERN_KERNEL(PACKING, MR, NR, KB, ISA)                                                      \
   std::unique_ptr<DotTile> makeDotTile_##PACKING##_##ISA(int64_t mr);
 #include "codegen/KernelTable.inc"

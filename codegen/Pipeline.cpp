@@ -87,8 +87,8 @@ static std::vector<KernelEntry> usedKernels(const llvm::Module &module) {
   for (const KernelRow &row : allKernels())
     if (module.getFunction(row.name))
       used.push_back({row.name, row.name, static_cast<uint32_t>(row.packing.kind),
-                      static_cast<uint32_t>(row.packing.rows),
-                      static_cast<uint32_t>(row.packing.k)});
+                      static_cast<uint32_t>(row.packing.rows), static_cast<uint32_t>(row.packing.k),
+                      static_cast<uint32_t>(row.acts)});
   return used;
 }
 

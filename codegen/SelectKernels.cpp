@@ -1,4 +1,4 @@
-//===- SelectKernels.cpp - which kernels run a fused_linear ---------------===//
+//===- SelectKernels.cpp - which kernels run a product -------------------===//
 //
 // Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -7,7 +7,7 @@
 
 #include "codegen/CodegenPasses.h"
 #include "codegen/KernelTable.h"
-#include "dialect/TernaryDialect.h"
+#include "dialect/Product.h"
 
 using namespace mlir;
 
@@ -32,41 +32,43 @@ public:
       getOperation().emitError("expected one target, got ") << targets->size() << ": " << target;
       return signalPassFailure();
     }
-    WalkResult result = getOperation().walk([&](ternary::FusedLinearOp op) {
-      return succeeded(select(op, targets->front())) ? WalkResult::advance()
-                                                     : WalkResult::interrupt();
+    WalkResult result = getOperation().walk([&](Operation *op) {
+      ternary::Product product(op);
+      return !product || succeeded(select(product, targets->front())) ? WalkResult::advance()
+                                                                      : WalkResult::interrupt();
     });
     if (result.wasInterrupted())
       signalPassFailure();
   }
 
 private:
-  static LogicalResult select(ternary::FusedLinearOp op, const Target &target);
+  static LogicalResult select(ternary::Product op, const Target &target);
 };
 
-LogicalResult SelectKernels::select(ternary::FusedLinearOp op, const Target &target) {
-  auto type = cast<RankedTensorType>(op.getWeight().getType());
+LogicalResult SelectKernels::select(ternary::Product op, const Target &target) {
+  RankedTensorType type = op.weightType();
   auto encoding = dyn_cast_or_null<ternary::PackingAttr>(type.getEncoding());
   if (!encoding)
-    return op.emitOpError("expected a packed weight, got ")
+    return op->emitOpError("expected a packed weight, got ")
            << type << "; run ternary-choose-packing first";
   const Packing packing{static_cast<Packing::Kind>(encoding.getKind()), encoding.getRows(),
                         encoding.getK()};
   std::string chosen, refused;
   for (bool gemv : {true, false}) {
     std::string why;
-    const KernelRow *row = selectKernel(target, packing, gemv, &why);
+    const Acts acts = op.takesFloats() ? Acts::Float : Acts::Int8;
+    const KernelRow *row = selectKernel(target, packing, acts, gemv, &why);
     if (!row)
-      return op.emitOpError("no ") << (gemv ? "gemv" : "gemm") << " kernel for " << encoding
-                                   << " on " << target.name << (why.empty() ? "" : ": ") << why;
+      return op->emitOpError("no ") << (gemv ? "gemv" : "gemm") << " kernel for " << encoding
+                                    << " on " << target.name << (why.empty() ? "" : ": ") << why;
     StringRef which = gemv ? "gemv" : "gemm";
     op->setAttr(gemv ? "ternary.gemv" : "ternary.gemm",
-                StringAttr::get(op.getContext(), row->name));
+                StringAttr::get(op->getContext(), row->name));
     chosen += (chosen.empty() ? "" : ", ") + which.str() + " " + row->name;
     if (!why.empty())
       refused += (refused.empty() ? "" : ", ") + why;
   }
-  InFlightDiagnostic remark = op.emitRemark();
+  InFlightDiagnostic remark = op->emitRemark();
   remark << type.getDimSize(0) << "x" << type.getDimSize(1) << " " << encoding << " on "
          << target.name << ": " << chosen;
   if (!refused.empty())

@@ -104,6 +104,9 @@ static Expected<Results> evaluate(LinearOp op, Operands in) {
 
   if (k < 1)
     return opError(op, "expected at least one column, got 0");
+  const TensorValue *residual = op.getResidual() ? &asTensor(in[3]) : nullptr;
+  if (Error failed = sameSize(op, "rows of the residual", m, residual ? residual->shape[0] : m))
+    return std::move(failed);
   bool quantized = op.getActivations() == Activations::Int8PerToken;
   std::vector<int8_t> acts(k);
   std::vector<int32_t> sums(scales->groups), acc(n * scales->groups);
@@ -119,6 +122,8 @@ static Expected<Results> evaluate(LinearOp op, Operands in) {
     }
     for (int64_t i = 0; i < n; ++i)
       y[i] = semantics::linearFloat(trits->data() + i * k, x, k, scales->row(i), scales->groups);
+    for (int64_t i = 0; residual && i < n; ++i)
+      y[i] = residual->f32[row * n + i] + y[i];
   }
   return Results{*out};
 }

@@ -38,12 +38,12 @@ static Expected<Results> evaluate(RmsNormOp op, Operands in) {
   Expected<Tensor> out = makeTensor(op, op.getType(), input.shape);
   if (!out)
     return out.takeError();
-  int64_t k = input.shape[1];
+  int64_t heads = op.getHeads(), k = input.shape[1] / heads;
   if (Error failed = sameSize(op, "gain elements", k, gain.shape[0]))
     return std::move(failed);
-  for (int64_t row = 0; row < input.shape[0]; ++row)
-    semantics::rmsNorm(input.f32.data() + row * k, gain.f32.data(),
-                       op.getEpsilon().convertToFloat(), k, (*out)->f32.data() + row * k);
+  for (int64_t part = 0; part < input.shape[0] * heads; ++part)
+    semantics::rmsNorm(input.f32.data() + part * k, gain.f32.data(),
+                       op.getEpsilon().convertToFloat(), k, (*out)->f32.data() + part * k);
   return Results{*out};
 }
 

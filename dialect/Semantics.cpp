@@ -48,14 +48,10 @@ float semantics::rowDot(const float *x, const float *y, int64_t n) {
 }
 
 float semantics::tritDot(const int8_t *trits, const float *x, int64_t n) {
-  float partial[kLanes] = {};
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (int j = 0; j < kLanes; ++j)
-      partial[j] += static_cast<float>(trits[i + j]) * x[i + j];
-  for (int j = 0; i + j < n; ++j)
-    partial[j] += static_cast<float>(trits[i + j]) * x[i + j];
-  return addLanes(partial);
+  float partial[4] = {};
+  for (int64_t i = 0; i < n; ++i)
+    partial[i % 4] += static_cast<float>(trits[i]) * x[i];
+  return (partial[0] + partial[2]) + (partial[1] + partial[3]);
 }
 
 //===----------------------------------------------------------------------===//

@@ -23,7 +23,7 @@ constexpr int kLanes = 32;
 float rowSum(const float *x, int64_t n);
 /// The same over x[i] * y[i].
 float rowDot(const float *x, const float *y, int64_t n);
-/// The same over float(trits[i]) * x[i].
+/// Sum of float(trits[i]) * x[i] by the rule of ternary.linear: four interleaved partial sums.
 float tritDot(const int8_t *trits, const float *x, int64_t n);
 
 /// exp: n = rint(x * log2(e)); r = (x - n * 0.693359375f) - n * -2.12194440e-4f;

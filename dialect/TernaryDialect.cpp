@@ -125,25 +125,70 @@ LogicalResult ScalesAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementTy
   return success();
 }
 
-/// Bytes of `elements` values in `encoding`; hf_u8 stores four trits a byte.
-static int64_t encodedBytes(Encoding encoding, int64_t elements) {
+/// Bytes of a source of `rows` x `columns`, or nothing where the encoding cannot hold that shape.
+static std::optional<int64_t> encodedBytes(Encoding encoding, int64_t rows, int64_t columns) {
   switch (encoding) {
   case Encoding::F32:
-    return elements * 4;
+    return rows * columns * 4;
   case Encoding::F16:
   case Encoding::BF16:
-    return elements * 2;
+    return rows * columns * 2;
   case Encoding::HFPacked:
-    return elements / 4;
+    return rows * columns / 4;
   case Encoding::Random:
     return 0;
+  default:
+    return tern::blocks::tensorBytes(*tern::blockFormat(encoding), rows, columns);
   }
-  llvm_unreachable("all encodings are handled");
 }
 
-LogicalResult SourceAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t file,
-                                 int64_t offset, int64_t bytes, ArrayRef<int64_t> shape,
-                                 Encoding encoding, Derivation derive) {
+using EmitError = function_ref<InFlightDiagnostic()>;
+
+static LogicalResult verifyDerivation(EmitError emitError, Encoding encoding, Derivation derive) {
+  auto format = tern::blockFormat(encoding);
+  bool scalesInside =
+      format && tern::blocks::isTernary(*format) && *format != tern::blocks::Format::MLX2;
+  if (derive == Derivation::BlockScale && !scalesInside)
+    return emitError() << "expected block_scale of a format with scales in its blocks, got "
+                       << stringifyEncoding(encoding);
+  if ((format || encoding == Encoding::HFPacked) && derive != Derivation::None &&
+      derive != Derivation::BlockScale)
+    return emitError() << "expected nothing to be derived from " << stringifyEncoding(encoding)
+                       << ", got " << stringifyDerivation(derive);
+  return success();
+}
+
+static LogicalResult verifyPermute(EmitError emitError, int64_t rows, int64_t heads) {
+  if (heads < 0 || (heads > 0 && rows % heads))
+    return emitError() << "expected a number of heads that divides " << rows << " rows, got "
+                       << heads;
+  if (heads > 0 && rows / heads % 2)
+    return emitError() << "expected heads of an even number of rows, got " << rows / heads;
+  return success();
+}
+
+/// The scales of an mlx2 source: one float a row and group of columns.
+static LogicalResult verifyScales(EmitError emitError, Encoding encoding, ArrayRef<int64_t> shape,
+                                  Attribute attribute) {
+  if (encoding != Encoding::MLX2)
+    return emitError() << "expected scales only beside mlx2, got " << stringifyEncoding(encoding);
+  auto scales = dyn_cast<SourceAttr>(attribute);
+  if (!scales)
+    return emitError() << "expected scales of #ternary.source, got " << attribute;
+  bool floats = scales.getEncoding() == Encoding::F16 || scales.getEncoding() == Encoding::BF16 ||
+                scales.getEncoding() == Encoding::F32;
+  if (!floats || scales.getDerive() != Derivation::None || scales.getPermute())
+    return emitError() << "expected scales that are plain floats, got " << attribute;
+  ArrayRef<int64_t> own = scales.getShape();
+  if (own.size() != 2 || own[0] != shape[0] || shape[1] % own[1])
+    return emitError() << "expected scales for each of " << shape[0] << " rows and groups of "
+                       << shape[1] << " columns, got " << attribute;
+  return success();
+}
+
+LogicalResult SourceAttr::verify(EmitError emitError, int64_t file, int64_t offset, int64_t bytes,
+                                 ArrayRef<int64_t> shape, Encoding encoding, Derivation derive,
+                                 int64_t permute, Attribute scales) {
   // Keeps every product below far from overflow.
   constexpr int64_t kMaxElements = int64_t(1) << 44;
   if (file < 0 || offset < 0 || bytes < 0)
@@ -160,11 +205,21 @@ LogicalResult SourceAttr::verify(function_ref<InFlightDiagnostic()> emitError, i
   }
   if (encoding == Encoding::HFPacked && (shape.size() != 2 || shape[0] % 4))
     return emitError() << "expected hf_u8 rows that are a multiple of 4, got " << shape[0];
-  if (encoding == Encoding::HFPacked && derive != Derivation::None)
-    return emitError() << "expected nothing to be derived from hf_u8, got "
-                       << stringifyDerivation(derive);
-  if (bytes != encodedBytes(encoding, elements))
-    return emitError() << "expected " << encodedBytes(encoding, elements) << " bytes of "
-                       << stringifyEncoding(encoding) << ", got " << bytes;
+  auto format = tern::blockFormat(encoding);
+  if (format && shape.size() != 2)
+    return emitError() << "expected " << stringifyEncoding(encoding)
+                       << " of two dimensions, got one";
+  if (failed(verifyDerivation(emitError, encoding, derive)) ||
+      failed(verifyPermute(emitError, shape[0], permute)) ||
+      (scales && failed(verifyScales(emitError, encoding, shape, scales))))
+    return failure();
+  auto expected = encodedBytes(encoding, shape[0], elements / shape[0]);
+  if (!expected)
+    return emitError() << "expected " << stringifyEncoding(encoding) << " of "
+                       << tern::blocks::shapeRule(*format) << ", got " << shape[0] << " x "
+                       << shape[1];
+  if (bytes != *expected)
+    return emitError() << "expected " << *expected << " bytes of " << stringifyEncoding(encoding)
+                       << ", got " << bytes;
   return success();
 }

@@ -20,6 +20,7 @@
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+#include "dialect/BlockFormats.h"
 #include "dialect/TernaryDialect.h.inc"
 #include "dialect/TernaryEnums.h.inc"
 #define GET_ATTRDEF_CLASSES
@@ -28,5 +29,17 @@
 #include "dialect/TernaryTypes.h.inc"
 #define GET_OP_CLASSES
 #include "dialect/TernaryOps.h.inc"
+
+namespace tern {
+
+/// The block format of an encoding that is one.
+inline std::optional<blocks::Format> blockFormat(ternary::Encoding encoding) {
+  auto format = static_cast<blocks::Format>(encoding);
+  if (format < blocks::kFirstFormat || format > blocks::kLastFormat)
+    return std::nullopt;
+  return format;
+}
+
+} // namespace tern
 
 #endif // TERN_DIALECT_TERNARYDIALECT_H

@@ -127,7 +127,26 @@ def Ternary_Encoding : Ternary_Enum<"Encoding", "how a weight's source bytes are
   I32EnumAttrCase<"F16", 1, "f16">,
   I32EnumAttrCase<"BF16", 2, "bf16">,
   I32EnumAttrCase<"HFPacked", 3, "hf_u8">,
-  I32EnumAttrCase<"Random", 4, "random">
+  I32EnumAttrCase<"Random", 4, "random">,
+  // Block formats, numbered as tern::blocks::Format.
+  I32EnumAttrCase<"I2S", 5, "i2_s">,
+  I32EnumAttrCase<"I2SL64", 6, "i2_s_l64">,
+  I32EnumAttrCase<"I2SL4Row", 7, "i2_s_l4row">,
+  I32EnumAttrCase<"TQ1_0", 8, "tq1_0">,
+  I32EnumAttrCase<"TQ2_0", 9, "tq2_0">,
+  I32EnumAttrCase<"Q2_0", 10, "q2_0">,
+  I32EnumAttrCase<"PQ2_0", 11, "pq2_0">,
+  I32EnumAttrCase<"PTQ1_0", 12, "ptq1_0">,
+  I32EnumAttrCase<"IQ1_BN", 13, "iq1_bn">,
+  I32EnumAttrCase<"IQ2_BN", 14, "iq2_bn">,
+  I32EnumAttrCase<"MLX2", 15, "mlx2">,
+  I32EnumAttrCase<"Q8_0", 16, "q8_0">,
+  I32EnumAttrCase<"Q4_0", 17, "q4_0">,
+  I32EnumAttrCase<"Q4_1", 18, "q4_1">,
+  I32EnumAttrCase<"Q5_0", 19, "q5_0">,
+  I32EnumAttrCase<"Q4_K", 20, "q4_k">,
+  I32EnumAttrCase<"Q5_K", 21, "q5_k">,
+  I32EnumAttrCase<"Q6_K", 22, "q6_k">
 ]>;
 
 def Ternary_Derivation : Ternary_Enum<"Derivation", "what is computed from the decoded source", [
@@ -136,7 +155,8 @@ def Ternary_Derivation : Ternary_Enum<"Derivation", "what is computed from the d
   I32EnumAttrCase<"AbsmeanTrits", 2, "absmean_trits">,
   I32EnumAttrCase<"AbsmeanScale", 3, "absmean_scale">,
   I32EnumAttrCase<"SignTrits", 4, "sign_trits">,
-  I32EnumAttrCase<"MagnitudeScale", 5, "magnitude_scale">
+  I32EnumAttrCase<"MagnitudeScale", 5, "magnitude_scale">,
+  I32EnumAttrCase<"BlockScale", 6, "block_scale">
 ]>;
 
 // Left out of the text when nothing is derived.
@@ -151,26 +171,50 @@ def Ternary_SourceAttr : Ternary_Attr<"Source", "source"> {
     `ternary.files`; read as a matrix (or vector) of `shape` in `encoding`; and
     what is then derived from it:
 
-    * `none`: the decoded values; `hf_u8` gives trits, the rest floats;
+    * `none`: the decoded values. `hf_u8` gives trits; f32, f16, bf16 and the
+      many-valued block formats (`q8_0`, `q4_0`, `q4_1`, `q5_0`, `q4_k`, `q5_k`,
+      `q6_k`) give floats; the ternary block formats (`i2_s` and its layouts,
+      `tq1_0`, `tq2_0`, `q2_0`, `pq2_0`, `ptq1_0`, `iq1_bn`, `iq2_bn`, `mlx2`) and
+      `random` give what the weight's type asks for;
     * `reciprocal`: `1 / value` (scales that a checkpoint divides by);
     * `absmean_trits`: `clamp(rint(w * (1 / m)), -1, 1)`, `m = max(mean |w|, 1e-5)`;
     * `absmean_scale`: that `m`, one value;
     * `sign_trits`: the sign of each value: of a float matrix that is already
       ternary, `t * scale`;
     * `magnitude_scale`: the scales of such a matrix: the largest `|w|` of the
-      tensor, of each row, or of each k-group, as the weight's type asks.
+      tensor, of each row, or of each k-group, as the weight's type asks;
+    * `block_scale`: the scales that lie in the blocks of a ternary format: `[1]` for
+      `i2_s`, `[N]` for `iq1_bn` and `iq2_bn`, `[N, K / 64]` for `q2_0`, `[N, K / 128]`
+      for `pq2_0` and `ptq1_0`, `[N, K / 256]` for `tq1_0` and `tq2_0`.
 
     `random` reads no file: rows are a fixed pseudo-random sequence seeded by
     `offset` (trits uniform over -1, 0, 1; floats uniform in [-0.05, 0.05)).
 
-    `shape` of `hf_u8` is that of the decoded matrix (rows, columns), not of the bytes.
+    `shape` of `hf_u8` and of block formats is that of the decoded matrix (rows,
+    columns), not of the bytes.
+
+    `permute` is a number of heads, 0 for none: the rows of each head of size `d` lie
+    interleaved in the file, row `2 i + j` there is row `j (d / 2) + i` here. Reading
+    undoes it.
+
+    `scales` is the source of `mlx2`'s scales, one f16 or f32 a row and k-group, for
+    weights of floats; a weight of trits has its scales in a weight of their own.
   }];
   let parameters = (ins "int64_t":$file, "int64_t":$offset, "int64_t":$bytes,
                         ArrayRefParameter<"int64_t">:$shape,
                         EnumParameter<Ternary_Encoding>:$encoding,
-                        Ternary_DerivationParameter:$derive);
+                        Ternary_DerivationParameter:$derive,
+                        DefaultValuedParameter<"int64_t", "0">:$permute,
+                        OptionalParameter<"::mlir::Attribute">:$scales);
+  let builders = [AttrBuilder<(ins "int64_t":$file, "int64_t":$offset, "int64_t":$bytes,
+                                   "::llvm::ArrayRef<int64_t>":$shape, "Encoding":$encoding,
+                                   "Derivation":$derive), [{
+    return $_get($_ctxt, file, offset, bytes, shape, encoding, derive, int64_t(0),
+                 ::mlir::Attribute());
+  }]>];
   let assemblyFormat = [{
-    `<` struct($file, $offset, $bytes, custom<Shape>($shape), $encoding, $derive) `>`
+    `<` struct($file, $offset, $bytes, custom<Shape>($shape), $encoding, $derive, $permute,
+               $scales) `>`
   }];
   let genVerifyDecl = 1;
 }

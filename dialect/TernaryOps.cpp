@@ -102,6 +102,8 @@ static bool derivesTrits(SourceAttr source) {
   case Derivation::SignTrits:
     return true;
   case Derivation::None:
+    if (auto format = tern::blockFormat(source.getEncoding()))
+      return tern::blocks::isTernary(*format) && !source.getScales();
     return source.getEncoding() == Encoding::HFPacked || source.getEncoding() == Encoding::Random;
   default:
     return false;
@@ -109,9 +111,28 @@ static bool derivesTrits(SourceAttr source) {
 }
 
 static bool derivesFloats(SourceAttr source) {
+  if (source.getEncoding() == Encoding::MLX2)
+    return source.getScales() != nullptr;
   return source.getEncoding() != Encoding::HFPacked &&
          source.getDerive() != Derivation::AbsmeanTrits &&
          source.getDerive() != Derivation::SignTrits;
+}
+
+/// Whether one value stands for the whole source.
+static bool isOneScale(SourceAttr source) {
+  return source.getDerive() == Derivation::AbsmeanScale ||
+         (source.getDerive() == Derivation::BlockScale &&
+          tern::blocks::isI2S(*tern::blockFormat(source.getEncoding())));
+}
+
+/// The columns that a source gives to a weight, where its derivation does not leave that open.
+static std::optional<int64_t> sourceColumns(SourceAttr source) {
+  int64_t columns = source.getShape().size() == 2 ? source.getShape()[1] : 1;
+  if (source.getDerive() == Derivation::BlockScale)
+    return columns / tern::blocks::scaleColumns(*tern::blockFormat(source.getEncoding()), columns);
+  if (source.getDerive() == Derivation::MagnitudeScale)
+    return std::nullopt;
+  return columns;
 }
 
 /// Rows a source gives to a weight of `type`.
@@ -147,14 +168,14 @@ LogicalResult WeightOp::verify() {
              << index << " to give " << (trits ? "trits" : "floats") << ", got encoding "
              << stringifyEncoding(source.getEncoding()) << " with derivation "
              << stringifyDerivation(source.getDerive());
-    bool derivedScale = source.getDerive() == Derivation::AbsmeanScale ||
-                        source.getDerive() == Derivation::MagnitudeScale;
-    int64_t columns = source.getShape().size() == 2 ? source.getShape()[1] : 1;
-    int64_t elements = source.getShape().front() * columns;
-    bool filling = !trits && (elements == 1 || source.getDerive() == Derivation::AbsmeanScale);
-    if (type.getRank() == 2 && !derivedScale && !filling && columns != type.getDimSize(1))
+    bool single = source.getShape().front() == 1 && source.getShape().back() == 1;
+    bool filling = !trits && (single || isOneScale(source));
+    std::optional<int64_t> columns = filling ? std::nullopt : sourceColumns(source);
+    int64_t width = type.getRank() == 2 ? type.getDimSize(1) : 1;
+    bool narrowed = source.getDerive() == Derivation::BlockScale;
+    if (columns && (type.getRank() == 2 || narrowed) && *columns != width)
       return emitOpError("expected source ")
-             << index << " to have " << type.getDimSize(1) << " columns, got " << columns;
+             << index << " to have " << width << " columns, got " << *columns;
     int64_t own = filling ? 1 : sourceRows(source, type);
     int64_t segment = getSegmentRows()                      ? (*getSegmentRows())[index]
                       : filling && getSources().size() == 1 ? type.getDimSize(0)
@@ -236,6 +257,13 @@ LogicalResult LinearOp::verify() {
       failed(checkProduct(*this, getInput().getType(), weight, getResult().getType())) ||
       failed(checkScale(*this, getScale().getType(), dim(weight, 0), dim(weight, 1))))
     return failure();
+  if (!getResidual())
+    return success();
+  if (getActivations() != Activations::Float)
+    return emitOpError("expected float activations with a residual, got int8_per_token");
+  if (getResidual().getType() != getResult().getType())
+    return emitOpError("expected a residual of the result's type ")
+           << getResult().getType() << ", got " << getResidual().getType();
   return success();
 }
 
@@ -321,8 +349,16 @@ LogicalResult FusedLinearOp::verify() {
 LogicalResult RmsNormOp::verify() {
   Type input = getInput().getType();
   if (failed(checkRank(*this, "input", input, 2)) ||
-      failed(checkRank(*this, "gain", getGain().getType(), 1)) ||
-      failed(checkSize(*this, "gain elements", dim(input, 1), dim(getGain().getType(), 0))))
+      failed(checkRank(*this, "gain", getGain().getType(), 1)))
+    return failure();
+  int64_t columns = dim(input, 1), heads = getHeads();
+  if (heads < 1)
+    return emitOpError("expected at least 1 head, got ") << heads;
+  if (heads > 1 && (ShapedType::isDynamic(columns) || columns % heads))
+    return emitOpError("expected columns that are a multiple of ")
+           << heads << " heads, got " << input;
+  if (failed(checkSize(*this, "gain elements", heads > 1 ? columns / heads : columns,
+                       dim(getGain().getType(), 0))))
     return failure();
   if (!(getEpsilon().convertToFloat() >= 0))
     return emitOpError("expected an epsilon of at least 0, got ") << getEpsilonAttr();

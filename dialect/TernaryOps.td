@@ -137,9 +137,13 @@ def Ternary_LinearOp : Ternary_Op<"linear", [Pure]> {
     (`K` divisible by `G`, `K / G` divisible by 32).
 
     `int8_per_token` quantizes each input row as `ternary.quantize_rows` does, sums
-    exactly in integers, and scales as `ternary.rescale` does. `float` keeps
-    the activations: `out = sum_k (t[n, k] * scale) * x[k]`, in binary32, each group
-    summed by the dialect's row rule before its scale is applied, groups ascending.
+    exactly in integers, and scales as `ternary.rescale` does.
+
+    `float` keeps the activations. In each group, with `k` counted from its start, four partial
+    sums `p[k mod 4]` start from `+0` and add `t[n, k] * x[k]` in order; the group is
+    `(p[0] + p[2]) + (p[1] + p[3])`, times its scale. Groups are added ascending from `+0` when
+    there is more than one. A `residual` is added on the left, at the end: only with `float`,
+    since `fused_linear` is what int8 products become.
 
     Example:
     ```mlir
@@ -148,10 +152,16 @@ def Ternary_LinearOp : Ternary_Op<"linear", [Pure]> {
     ```
   }];
   let arguments = (ins Ternary_F32Tensor:$input, Ternary_Trits:$weight, Ternary_F32Tensor:$scale,
-                       Ternary_ActivationsAttr:$activations);
+                       Ternary_ActivationsAttr:$activations, Optional<Ternary_F32Tensor>:$residual);
   let results = (outs Ternary_F32Tensor:$result);
+  let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$input,
+                                 "::mlir::Value":$weight, "::mlir::Value":$scale,
+                                 "Activations":$activations), [{
+    build($_builder, $_state, result, input, weight, scale, activations, ::mlir::Value());
+  }]>];
   let assemblyFormat = [{
-    $input `,` $weight `,` $scale `activations` `(` custom<Activations>($activations) `)` attr-dict
+    $input `,` $weight `,` $scale `activations` `(` custom<Activations>($activations) `)`
+    (`residual` `(` $residual^ `:` type($residual) `)`)? attr-dict
     `:` type($input) `,` type($weight) `,` type($scale) `->` type($result)
   }];
   let hasVerifier = 1;
@@ -256,16 +266,25 @@ def Ternary_FusedLinearOp : Ternary_Op<"fused_linear", [Pure]> {
 //===----------------------------------------------------------------------===//
 
 def Ternary_RmsNormOp : Ternary_Op<"rms_norm", [Pure, AllTypesMatch<["input", "result"]>]> {
-  let summary = "root-mean-square normalisation of each row";
+  let summary = "root-mean-square normalisation of each row, or of each head of it";
   let description = [{
     `out = (x * (1 / sqrt(sum(x^2) / K + epsilon))) * gain`; the sum by the dialect's row rule.
 
-    Example:
-    `%y = ternary.rms_norm %x, %g epsilon 1.0e-05 : tensor<?x512xf32>, tensor<512xf32>`
+    With `heads` above 1 a row is that many equal parts, and each is normalised on its own, by
+    the same gain of the part's size.
+
+    Examples:
+    ```mlir
+    %y = ternary.rms_norm %x, %g epsilon 1.0e-05 : tensor<?x512xf32>, tensor<512xf32>
+    %y = ternary.rms_norm %x, %g epsilon 1.0e-06 heads 4 : tensor<?x512xf32>, tensor<128xf32>
+    ```
   }];
-  let arguments = (ins Ternary_F32Tensor:$input, Ternary_F32Tensor:$gain, F32Attr:$epsilon);
+  let arguments = (ins Ternary_F32Tensor:$input, Ternary_F32Tensor:$gain, F32Attr:$epsilon,
+                       DefaultValuedOptionalAttr<I64Attr, "1">:$heads);
   let results = (outs Ternary_F32Tensor:$result);
-  let assemblyFormat = "$input `,` $gain `epsilon` $epsilon attr-dict `:` type($input) `,` type($gain)";
+  let assemblyFormat = [{
+    $input `,` $gain `epsilon` $epsilon (`heads` $heads^)? attr-dict `:` type($input) `,` type($gain)
+  }];
   let hasVerifier = 1;
 }
 

@@ -71,12 +71,31 @@ Error WeightReader::eachChunk(const Segment &segment, int64_t first, int64_t cou
   return Error::success();
 }
 
+/// Index of the first value that is not finite; `count` where all are.
+static int64_t firstNotFinite(const float *values, int64_t count) {
+  uint32_t exponent = 0;
+  for (int64_t i = 0; i < count; ++i)
+    exponent = std::max(exponent, std::bit_cast<uint32_t>(values[i]) & 0x7f800000);
+  if (exponent != 0x7f800000)
+    return count;
+  return std::find_if_not(values, values + count, [](float x) { return std::isfinite(x); }) -
+         values;
+}
+
 /// Elements of the source as floats, reciprocals where asked for; all finite.
 Error WeightReader::decodeFloats(const Segment &segment, int64_t first, int64_t count,
                                  float *out) const {
   if (count == 0)
     return Error::success();
   Encoding encoding = segment.source.getEncoding();
+  if (segment.format()) {
+    int64_t columns = segment.sourceColumns();
+    assert(first % columns == 0 && count % columns == 0 && "blocks are read by whole rows");
+    for (int64_t row = first / columns; count > 0; ++row, count -= columns, out += columns)
+      if (Error failed = decodeBlockFloats(segment, row, out))
+        return failed;
+    return Error::success();
+  }
   const uint8_t *in = nullptr;
   if (encoding != Encoding::Random)
     in = segment.bytes.data() + first * elementBytes(encoding);
@@ -97,13 +116,8 @@ Error WeightReader::decodeFloats(const Segment &segment, int64_t first, int64_t 
     for (int64_t i = 0, key = mix(segment.source.getOffset()); i < count; ++i)
       out[i] = randomFloat(key, first + i);
 
-  uint32_t exponent = 0;
-  for (int64_t i = 0; i < count; ++i)
-    exponent = std::max(exponent, std::bit_cast<uint32_t>(out[i]) & 0x7f800000);
-  if (exponent == 0x7f800000) {
-    int64_t at = std::find_if_not(out, out + count, [](float x) { return std::isfinite(x); }) - out;
+  if (int64_t at = firstNotFinite(out, count); at < count)
     return error(segment, first + at, formatv("expected a finite value, got {0}", out[at]).str());
-  }
   if (segment.source.getDerive() != Derivation::Reciprocal)
     return Error::success();
   for (int64_t i = 0; i < count; ++i) {
@@ -132,6 +146,65 @@ Error WeightReader::decodeHFPacked(const Segment &segment, int64_t row, int8_t *
   return error(segment, row * columns + column, "code 3 is no trit");
 }
 
+Error WeightReader::decodeBlockTrits(const Segment &segment, int64_t row, int8_t *out) const {
+  if (blocks::decodeTrits(segment.tensor(), row, out))
+    return Error::success();
+  int64_t columns = segment.sourceColumns(), column = std::find(out, out + columns, 2) - out;
+  return error(segment, row * columns + column, "code 3 is no trit");
+}
+
+/// mlx2's scales are those of their own source: one for each of its columns.
+static void decodeMLX2(const blocks::Tensor &codes, SourceAttr scales, const uint8_t *in,
+                       int64_t row, float *out) {
+  std::vector<int8_t> trits(codes.columns);
+  (void)blocks::decodeTrits(codes, row, trits.data());
+  int64_t groups = scales.getShape()[1], group = codes.columns / groups;
+  Encoding encoding = scales.getEncoding();
+  for (int64_t i = 0; i < codes.columns; ++i) {
+    const uint8_t *at = in + (row * groups + i / group) * elementBytes(encoding);
+    uint32_t bits = 0;
+    std::memcpy(&bits, at, elementBytes(encoding));
+    float scale = encoding == Encoding::F32   ? std::bit_cast<float>(bits)
+                  : encoding == Encoding::F16 ? semantics::fromF16(static_cast<uint16_t>(bits))
+                                              : semantics::fromBF16(static_cast<uint16_t>(bits));
+    out[i] = static_cast<float>(trits[i]) * scale;
+  }
+}
+
+Error WeightReader::decodeBlockFloats(const Segment &segment, int64_t row, float *out) const {
+  int64_t columns = segment.sourceColumns();
+  if (segment.format() == blocks::Format::MLX2) {
+    decodeMLX2(segment.tensor(), cast<SourceAttr>(segment.source.getScales()),
+               segment.scales.data(), row, out);
+  } else if (!blocks::decodeFloats(segment.tensor(), row, out)) {
+    std::vector<int8_t> trits(columns);
+    return decodeBlockTrits(segment, row, trits.data());
+  }
+  if (int64_t at = firstNotFinite(out, columns); at < columns)
+    return error(segment, row * columns + at,
+                 formatv("expected a finite value, got {0}", out[at]).str());
+  return Error::success();
+}
+
+/// The scales stored in the blocks; that of i2_s must be positive.
+Error WeightReader::decodeBlockScales(const Segment &segment, int64_t row, int64_t rows,
+                                      float *out) const {
+  blocks::Tensor tensor = segment.tensor();
+  int64_t group = blocks::scaleColumns(tensor.format, tensor.columns);
+  int64_t count = group ? tensor.columns / group : 1;
+  for (int64_t i = 0; i < rows; ++i, out += count) {
+    blocks::decodeScales(tensor, row + i, out);
+    int64_t at = std::min(firstNotFinite(out, count), count - 1);
+    bool tensorScale = blocks::isI2S(tensor.format);
+    if (!std::isfinite(out[at]) || (tensorScale && out[at] <= 0))
+      return error(segment, (row + i) * tensor.columns + at * group,
+                   formatv("expected a {0} scale, got {1}",
+                           tensorScale ? "positive, finite" : "finite", out[at])
+                       .str());
+  }
+  return Error::success();
+}
+
 Error WeightReader::decodeTrits(const Segment &segment, int64_t row, int64_t rows,
                                 int8_t *out) const {
   int64_t columns = segment.sourceColumns();
@@ -140,7 +213,8 @@ Error WeightReader::decodeTrits(const Segment &segment, int64_t row, int64_t row
     for (int64_t i = 0; i < rows; ++i, out += columns)
       if (segment.source.getEncoding() == Encoding::Random)
         randomTrits(segment.source.getOffset(), row + i, columns, out);
-      else if (Error failed = decodeHFPacked(segment, row + i, out))
+      else if (Error failed = segment.format() ? decodeBlockTrits(segment, row + i, out)
+                                               : decodeHFPacked(segment, row + i, out))
         return failed;
     return Error::success();
   }

@@ -34,6 +34,18 @@ int64_t WeightReader::Segment::elements() const {
   return source.getShape().front() * sourceColumns();
 }
 
+/// Row 2 i + j of a head of size d in the file is row j (d / 2) + i here.
+int64_t WeightReader::Segment::storedRow(int64_t row) const {
+  if (!source.getPermute())
+    return row;
+  int64_t size = source.getShape().front() / source.getPermute(), place = row % size;
+  return row - place + 2 * (place % (size / 2)) + place / (size / 2);
+}
+
+blocks::Tensor WeightReader::Segment::tensor() const {
+  return {*format(), source.getShape()[0], source.getShape()[1], bytes.data()};
+}
+
 static int64_t elementBytes(Encoding encoding) { return encoding == Encoding::F32 ? 4 : 2; }
 
 /// Attributes that code built unchecked may promise more than their bytes hold.
@@ -45,6 +57,12 @@ static bool holdsItsShape(SourceAttr source, size_t bytes) {
   for (int64_t size : shape)
     if (size < 1 || llvm::MulOverflow(elements, size, elements))
       return false;
+  int64_t heads = source.getPermute();
+  if (heads < 0 || (heads > 0 && (shape[0] % heads || shape[0] / heads % 2)))
+    return false;
+  if (auto format = blockFormat(source.getEncoding()))
+    return shape.size() == 2 && elements <= int64_t(1) << 44 &&
+           blocks::tensorBytes(*format, shape[0], shape[1]) == static_cast<int64_t>(bytes);
   if (source.getEncoding() == Encoding::HFPacked)
     return shape.size() == 2 && shape[0] % 4 == 0 && bytes == static_cast<size_t>(elements) / 4;
   return source.getEncoding() == Encoding::Random ||
@@ -55,7 +73,13 @@ Error WeightReader::error(const Segment &segment, int64_t element, const llvm::T
   int64_t columns = segment.sourceColumns();
   int64_t row = element / columns, column = element % columns;
   int64_t offset = segment.source.getOffset();
-  if (segment.source.getEncoding() == Encoding::HFPacked)
+  // The scale of i2_s lies behind the codes.
+  if (auto format = segment.format();
+      format && segment.source.getDerive() == Derivation::BlockScale && blocks::isI2S(*format))
+    offset += segment.elements() / 4;
+  else if (format)
+    offset += blocks::byteOf(*format, segment.source.getShape()[0], columns, row, column);
+  else if (segment.source.getEncoding() == Encoding::HFPacked)
     offset += row % (segment.source.getShape()[0] / 4) * columns + column;
   else if (segment.source.getEncoding() != Encoding::Random)
     offset += element * elementBytes(segment.source.getEncoding());
@@ -92,16 +116,19 @@ Expected<WeightReader::Segment> WeightReader::makeSegment(SourceAttr source,
   Expected<ArrayRef<uint8_t>> bytes = files.bytes(source);
   if (!bytes)
     return llvm::createStringError("weight '" + weight + "': " + llvm::toString(bytes.takeError()));
-  Segment segment{source, *bytes, files.name(source), 0, 0, 0, false, 0.0f};
+  Segment segment{source, *bytes, {}, files.name(source), 0, 0, 0, false, 0.0f};
   if (!holdsItsShape(source, bytes->size()))
     return llvm::createStringError(
         formatv("weight '{0}': {1}: offset {2}: {3} bytes do not hold the source's shape", weight,
                 segment.file, source.getOffset(), bytes->size())
             .str());
+  if (Error failed = checkBlocks(segment, files))
+    return std::move(failed);
   Derivation derive = source.getDerive();
   bool oneOfTensor = derive == Derivation::MagnitudeScale && height() == 1 && width() == 1;
-  segment.fills =
-      !isTrits() && (segment.elements() == 1 || oneOfTensor || derive == Derivation::AbsmeanScale);
+  oneOfTensor |= derive == Derivation::AbsmeanScale ||
+                 (derive == Derivation::BlockScale && blocks::isI2S(*segment.format()));
+  segment.fills = !isTrits() && (segment.elements() == 1 || oneOfTensor);
   segment.ownRows = segment.fills ? 1 : source.getShape().front();
   segment.rows = rows.value_or(segment.ownRows);
   if (segment.rows < segment.ownRows)
@@ -146,10 +173,46 @@ Error WeightReader::addSegments(WeightOp op, const WeightFiles &files) {
   return Error::success();
 }
 
+/// Repeats what the attribute's verifier knows, and finds the scales of mlx2.
+Error WeightReader::checkBlocks(Segment &segment, const WeightFiles &files) const {
+  SourceAttr source = segment.source;
+  Derivation derive = source.getDerive();
+  auto format = segment.format();
+  bool outside = format == blocks::Format::MLX2;
+  bool inside = format && blocks::isTernary(*format) && !outside;
+  bool known = derive == Derivation::BlockScale ? inside && !isTrits()
+               : format ? derive == Derivation::None && (!isTrits() || inside || outside)
+                        : true;
+  auto scales = dyn_cast_or_null<SourceAttr>(source.getScales());
+  if (!known || (outside && isTrits() == (scales != nullptr)))
+    return llvm::createStringError(
+        formatv("weight '{0}': {1}: offset {2}: no {3} come from {4} with derivation {5}", weight,
+                segment.file, source.getOffset(), isTrits() ? "trits" : "floats",
+                stringifyEncoding(source.getEncoding()), stringifyDerivation(derive))
+            .str());
+  if (!scales || !outside)
+    return Error::success();
+  Expected<ArrayRef<uint8_t>> bytes = files.bytes(scales);
+  if (!bytes)
+    return llvm::createStringError("weight '" + weight + "': " + llvm::toString(bytes.takeError()));
+  ArrayRef<int64_t> shape = scales.getShape();
+  bool plain = scales.getEncoding() <= Encoding::BF16 && scales.getDerive() == Derivation::None;
+  if (!plain || !holdsItsShape(scales, bytes->size()) || shape.size() != 2 ||
+      shape[0] != source.getShape()[0] || source.getShape()[1] % shape[1])
+    return llvm::createStringError(
+        formatv("weight '{0}': {1}: offset {2}: the scales do not suit the weight", weight,
+                files.name(scales), scales.getOffset())
+            .str());
+  segment.scales = *bytes;
+  return Error::success();
+}
+
 Error WeightReader::checkShape(const Segment &segment) const {
   if (segment.fills)
     return Error::success();
   int64_t columns = segment.sourceColumns();
+  if (segment.source.getDerive() == Derivation::BlockScale)
+    columns /= blocks::scaleColumns(*segment.format(), columns);
   bool grouped = segment.source.getDerive() == Derivation::MagnitudeScale;
   if (grouped ? columns % width() != 0 : columns != width())
     return llvm::createStringError(
@@ -174,6 +237,8 @@ Error WeightReader::computeScale(Segment &segment) const {
   }
   if (!segment.fills)
     return Error::success();
+  if (derive == Derivation::BlockScale)
+    return decodeBlockScales(segment, 0, 1, &segment.scale);
   if (derive != Derivation::MagnitudeScale)
     return decodeFloats(segment, 0, 1, &segment.scale);
   return eachChunk(segment, 0, segment.elements(), [&](ArrayRef<float> chunk) {
@@ -186,13 +251,19 @@ Error WeightReader::computeScale(Segment &segment) const {
 // Rows of the weight
 //===----------------------------------------------------------------------===//
 
-/// Calls `run` for each stretch of rows of one segment; `at` counts rows from `first`.
+/// Calls `run` for each stretch of rows of one segment; `row` is the first one's place in the file,
+/// `at` counts rows from `first`.
 Error WeightReader::eachRun(
     int64_t first, int64_t count,
     llvm::function_ref<Error(const Segment &, int64_t row, int64_t rows, int64_t at)> run) const {
   for (const Segment &segment : segments) {
     int64_t begin = std::max(first, segment.firstRow);
     int64_t end = std::min(first + count, segment.firstRow + segment.rows);
+    int64_t ownEnd = std::min(end, segment.firstRow + segment.ownRows);
+    for (; segment.source.getPermute() && !segment.fills && begin < ownEnd; ++begin)
+      if (Error failed =
+              run(segment, segment.storedRow(begin - segment.firstRow), 1, begin - first))
+        return failed;
     if (begin >= end)
       continue;
     if (Error failed = run(segment, begin - segment.firstRow, end - begin, begin - first))
@@ -247,8 +318,11 @@ Error WeightReader::readFloats(int64_t first, int64_t count, float *out) const {
           std::fill(target, end, segment.scale);
         } else {
           std::fill(target + own * width(), end, 0.0f);
-          if (Error failed = segment.source.getDerive() == Derivation::MagnitudeScale
+          Derivation derive = segment.source.getDerive();
+          if (Error failed = derive == Derivation::MagnitudeScale
                                  ? decodeScales(segment, row, own, target)
+                             : derive == Derivation::BlockScale
+                                 ? decodeBlockScales(segment, row, own, target)
                                  : decodeFloats(segment, row * width(), own * width(), target))
             return failed;
         }

@@ -64,6 +64,7 @@ private:
   struct Segment {
     ternary::SourceAttr source;
     llvm::ArrayRef<uint8_t> bytes;
+    llvm::ArrayRef<uint8_t> scales; ///< of mlx2 in a weight of floats
     llvm::StringRef file;
     int64_t firstRow, rows; ///< in the weight, zero rows at the end included
     int64_t ownRows;        ///< the rows that come from the source
@@ -72,12 +73,17 @@ private:
 
     int64_t elements() const;
     int64_t sourceColumns() const;
+    /// Where the file has row `row` of the source, one of ownRows.
+    int64_t storedRow(int64_t row) const;
+    std::optional<blocks::Format> format() const { return blockFormat(source.getEncoding()); }
+    blocks::Tensor tensor() const;
   };
 
   llvm::Expected<Segment> makeSegment(ternary::SourceAttr source, const WeightFiles &files,
                                       std::optional<int64_t> rows) const;
   llvm::Error addSegments(ternary::WeightOp op, const WeightFiles &files);
   llvm::Error checkShape(const Segment &segment) const;
+  llvm::Error checkBlocks(Segment &segment, const WeightFiles &files) const;
   llvm::Error computeScale(Segment &segment) const;
   llvm::Error
   eachRun(int64_t first, int64_t count,
@@ -87,6 +93,10 @@ private:
                         llvm::function_ref<void(llvm::ArrayRef<float>)> chunk) const;
   llvm::Error decodeFloats(const Segment &segment, int64_t first, int64_t count, float *out) const;
   llvm::Error decodeHFPacked(const Segment &segment, int64_t row, int8_t *out) const;
+  llvm::Error decodeBlockTrits(const Segment &segment, int64_t row, int8_t *out) const;
+  llvm::Error decodeBlockFloats(const Segment &segment, int64_t row, float *out) const;
+  llvm::Error decodeBlockScales(const Segment &segment, int64_t row, int64_t rows,
+                                float *out) const;
   llvm::Error decodeTrits(const Segment &segment, int64_t row, int64_t rows, int8_t *out) const;
   llvm::Error decodeScales(const Segment &segment, int64_t row, int64_t rows, float *out) const;
   llvm::Error roundRows(const Segment &segment, int64_t row, int64_t rows, float *values) const;

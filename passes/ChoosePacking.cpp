@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/Product.h"
 #include "passes/WeightTrail.h"
 
 using namespace mlir;
@@ -71,9 +72,10 @@ struct ChoosePacking : tern::impl::ChoosePackingBase<ChoosePacking> {
     }
     WeightTrail trail(module);
     Retyper retyper;
-    WalkResult walked = module.walk([&](FusedLinearOp op) {
-      return succeeded(encode(op, trail, retyper)) ? WalkResult::advance()
-                                                   : WalkResult::interrupt();
+    WalkResult walked = module.walk([&](Operation *op) {
+      Product product(op);
+      return !product || succeeded(encode(product, trail, retyper)) ? WalkResult::advance()
+                                                                    : WalkResult::interrupt();
     });
     if (walked.wasInterrupted())
       return signalPassFailure();
@@ -82,40 +84,42 @@ struct ChoosePacking : tern::impl::ChoosePackingBase<ChoosePacking> {
   }
 
 private:
-  LogicalResult encode(FusedLinearOp op, WeightTrail &trail, Retyper &retyper) {
-    auto weight = cast<RankedTensorType>(op.getWeight().getType());
-    auto scale = cast<RankedTensorType>(op.getScale().getType());
+  LogicalResult encode(Product op, WeightTrail &trail, Retyper &retyper) {
+    RankedTensorType weight = op.weightType(), scale = op.scaleType();
     if (weight.getEncoding() && scale.getEncoding())
       return success();
     if (weight.getEncoding() || scale.getEncoding())
-      return op.emitOpError("expected weight and scale both packed or both not");
+      return op->emitOpError("expected weight and scale both packed or both not");
     int64_t groups = scale.getRank() == 2 ? scale.getDimSize(1) : 1;
-    PackingAttr encoding = encodingFor(weight.getDimSize(1), groups);
+    PackingAttr encoding = encodingFor(op, weight.getDimSize(1), groups);
     auto packed = RankedTensorType::get(weight.getShape(), weight.getElementType(), encoding);
     auto scales = RankedTensorType::get({weight.getDimSize(0), groups}, scale.getElementType(),
                                         ScalesAttr::get(&getContext(), encoding.getRows()));
-    return success(succeeded(retype(op, op.getWeightMutable(), packed, trail, retyper)) &&
-                   succeeded(retype(op, op.getScaleMutable(), scales, trail, retyper)));
+    return success(succeeded(retype(op, op.weightOperand(), packed, trail, retyper)) &&
+                   succeeded(retype(op, op.scaleOperand(), scales, trail, retyper)));
   }
 
-  PackingAttr encodingFor(int64_t columns, int64_t groups) {
+  PackingAttr encodingFor(Product op, int64_t columns, int64_t groups) {
     PackingKind kind = packing;
     // A group must be whole tiles: 20 columns do not divide the usual groups of 32 to 256.
-    if (kind == PackingKind::Base3 && groups > 1 && columns / groups % 20 != 0)
+    bool wholeTiles = groups == 1 || columns / groups % 20 == 0;
+    // Kernels on floats read two_bit: their rows are padded to whole tiles of 16 columns.
+    if (kind == PackingKind::Base3 && (!wholeTiles || op.takesFloats()))
       kind = PackingKind::TwoBit;
     return PackingAttr::get(&getContext(), kind, rows, kind == PackingKind::Base3 ? 20 : 16);
   }
 
-  LogicalResult retype(FusedLinearOp op, OpOperand &operand, RankedTensorType type,
-                       WeightTrail &trail, Retyper &retyper) {
+  LogicalResult retype(Product op, OpOperand &operand, RankedTensorType type, WeightTrail &trail,
+                       Retyper &retyper) {
     if (!trail.reachesLoads(operand.get()))
-      return op.emitOpError("expected operand #")
+      return op->emitOpError("expected operand #")
              << operand.getOperandNumber()
              << " to be a ternary.load, or the argument of a private function whose callers pass "
                 "loads";
-    operand.set(trail.replace(operand.get(), type, op, [&](ArrayRef<WeightOp> originals) {
-      return retyper.retype(originals.front(), type);
-    }));
+    operand.set(
+        trail.replace(operand.get(), type, op.getOperation(), [&](ArrayRef<WeightOp> originals) {
+          return retyper.retype(originals.front(), type);
+        }));
     return success();
   }
 };

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/Product.h"
 #include "passes/Passes.h"
 
 #include "mlir/IR/PatternMatch.h"
@@ -47,18 +48,18 @@ struct FuseResidual : OpRewritePattern<arith::AddFOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(arith::AddFOp add, PatternRewriter &rewriter) const override {
-    auto product = add.getRhs().getDefiningOp<FusedLinearOp>();
+    Product product(add.getRhs().getDefiningOp());
     if (!product)
-      return rewriter.notifyMatchFailure(add, "no fused_linear on the right");
+      return rewriter.notifyMatchFailure(add, "no product on the right");
     if (!product->hasOneUse())
       return rewriter.notifyMatchFailure(add, "the product has other users");
-    if (product.getResidual())
+    if (product.residual())
       return rewriter.notifyMatchFailure(add, "the product has a residual already");
     if (add.getFastmath() != arith::FastMathFlags::none)
       return rewriter.notifyMatchFailure(add, "the addition has fast-math flags");
-    rewriter.replaceOpWithNewOp<FusedLinearOp>(
-        add, add.getType(), product.getActs(), product.getRowScales(), product.getSums(),
-        product.getWeight(), product.getScale(), add.getLhs());
+    Product fused = product.rebuild(rewriter, add.getLoc(), add.getType(), product.weight(),
+                                    product.scale(), add.getLhs());
+    rewriter.replaceOp(add, fused.getOperation());
     return success();
   }
 };

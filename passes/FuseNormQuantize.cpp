@@ -32,6 +32,8 @@ struct FuseNorm : OpRewritePattern<RmsNormOp> {
   LogicalResult matchAndRewrite(RmsNormOp norm, PatternRewriter &rewriter) const override {
     if (norm->use_empty())
       return rewriter.notifyMatchFailure(norm, "nothing uses the norm");
+    if (norm.getHeads() != 1)
+      return rewriter.notifyMatchFailure(norm, "quantize_rows normalises whole rows");
     if (!llvm::all_of(norm->getUses(), isPlainQuantizeInput))
       return rewriter.notifyMatchFailure(norm, "the norm has users that are not quantize_rows");
     for (Operation *user : llvm::make_early_inc_range(norm->getUsers())) {

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/Packing.h"
+#include "dialect/Product.h"
 #include "passes/WeightTrail.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -24,44 +25,47 @@ namespace tern {
 
 namespace {
 
-using Group = SmallVector<FusedLinearOp>;
+using Group = SmallVector<Product>;
 
 RankedTensorType tensorType(Value value) { return cast<RankedTensorType>(value.getType()); }
-int64_t outputs(FusedLinearOp op) { return tensorType(op.getWeight()).getDimSize(0); }
+int64_t outputs(Product op) { return op.weightType().getDimSize(0); }
 int64_t groupsOf(RankedTensorType scale) { return scale.getRank() == 2 ? scale.getDimSize(1) : 1; }
 
 /// An argument may be passed on to a merged one only if this product is all it is for.
 bool hasOtherUses(Value weight) { return isa<BlockArgument>(weight) && !weight.hasOneUse(); }
 
 /// Why `op` cannot be part of a merged product, or null.
-const char *reasonAgainst(FusedLinearOp op, const WeightTrail &trail) {
-  if (op.getResidual())
+const char *reasonAgainst(Product op, const WeightTrail &trail) {
+  if (op.residual())
     return "it has a residual";
   if (llvm::any_of(op->getUsers(), [](Operation *user) { return isa<func::ReturnOp>(user); }))
     return "its result is returned, and slices have no storage of their own";
-  if (tensorType(op.getWeight()).getEncoding() || tensorType(op.getScale()).getEncoding())
+  if (op.weightType().getEncoding() || op.scaleType().getEncoding())
     return "its weight is packed already";
-  if (hasOtherUses(op.getWeight()) || hasOtherUses(op.getScale()))
+  if (hasOtherUses(op.weight()) || hasOtherUses(op.scale()))
     return "its weight argument has another use";
-  if (!trail.reachesLoads(op.getWeight()) || !trail.reachesLoads(op.getScale()))
+  if (!trail.reachesLoads(op.weight()) || !trail.reachesLoads(op.scale()))
     return "its weight is neither a load nor the argument of a function with known callers";
   return nullptr;
 }
 
-bool canJoin(FusedLinearOp first, FusedLinearOp op, const WeightTrail &trail) {
-  return first->getBlock() == op->getBlock() && first.getActs() == op.getActs() &&
-         first.getRowScales() == op.getRowScales() && first.getSums() == op.getSums() &&
-         groupsOf(tensorType(first.getScale())) == groupsOf(tensorType(op.getScale())) &&
-         trail.reachesLoads({first.getWeight(), op.getWeight()}) &&
-         trail.reachesLoads({first.getScale(), op.getScale()});
+bool canJoin(Product first, Product op, const WeightTrail &trail) {
+  return first->getBlock() == op->getBlock() &&
+         llvm::equal(first.activations(), op.activations()) &&
+         groupsOf(first.scaleType()) == groupsOf(op.scaleType()) &&
+         trail.reachesLoads({first.weight(), op.weight()}) &&
+         trail.reachesLoads({first.scale(), op.scale()});
 }
 
 /// Products that can become one, in program order; groups of one left out.
 SmallVector<Group> findGroups(ModuleOp module, const WeightTrail &trail) {
   SmallVector<Group> groups;
-  module.walk([&](FusedLinearOp op) {
+  module.walk([&](Operation *candidate) {
+    Product op(candidate);
+    if (!op)
+      return;
     if (const char *reason = reasonAgainst(op, trail)) {
-      LDBG() << "not merged, since " << reason << ": " << op;
+      LDBG() << "not merged, since " << reason << ": " << *candidate;
       return;
     }
     auto *group =
@@ -142,24 +146,24 @@ private:
 
 /// Replaces a group's results by slices of `merged`, one at the start of each segment.
 void replaceBySlices(const Group &group, ArrayRef<int64_t> segments, Value merged) {
-  OpBuilder builder(group.front());
+  OpBuilder builder(group.front().getOperation());
   OpFoldResult zero = builder.getIndexAttr(0), one = builder.getIndexAttr(1);
   OpFoldResult rows = builder.getIndexAttr(tensorType(merged).getDimSize(0));
   if (tensorType(merged).isDynamicDim(0))
     rows = tensor::DimOp::create(builder, merged.getLoc(), merged, 0).getResult();
   int64_t column = 0;
   for (auto [part, segment] : llvm::zip_equal(group, segments)) {
-    FusedLinearOp op = part;
+    Product op = part;
     OpFoldResult offset = builder.getIndexAttr(column), size = builder.getIndexAttr(outputs(op));
-    auto slice = tensor::ExtractSliceOp::create(builder, op.getLoc(), tensorType(op.getResult()),
+    auto slice = tensor::ExtractSliceOp::create(builder, op->getLoc(), tensorType(op.result()),
                                                 merged, ArrayRef<OpFoldResult>{zero, offset},
                                                 ArrayRef<OpFoldResult>{rows, size},
                                                 ArrayRef<OpFoldResult>{one, one});
-    op.replaceAllUsesWith(slice.getResult());
+    op.result().replaceAllUsesWith(slice.getResult());
     column += segment;
   }
-  for (FusedLinearOp op : group)
-    op.erase();
+  for (Product op : group)
+    op->erase();
 }
 
 void mergeGroup(const Group &group, int64_t segmentRows, WeightTrail &trail,
@@ -168,32 +172,32 @@ void mergeGroup(const Group &group, int64_t segmentRows, WeightTrail &trail,
   SmallVector<Location> locations;
   SmallVector<int64_t> segments;
   int64_t total = 0;
-  for (FusedLinearOp op : group) {
-    weights.push_back(op.getWeight());
-    scales.push_back(op.getScale());
-    locations.push_back(op.getLoc());
+  for (Product op : group) {
+    weights.push_back(op.weight());
+    scales.push_back(op.scale());
+    locations.push_back(op->getLoc());
     total += segments.emplace_back(roundUp(outputs(op), segmentRows));
   }
-  FusedLinearOp first = group.front();
-  auto weight = tensorType(first.getWeight()), result = tensorType(first.getResult());
+  Product first = group.front();
+  auto weight = first.weightType(), result = tensorType(first.result());
   SmallVector<int64_t> scaleShape = {total};
-  if (int64_t groups = groupsOf(tensorType(first.getScale())); groups > 1)
+  if (int64_t groups = groupsOf(first.scaleType()); groups > 1)
     scaleShape.push_back(groups);
 
   auto replace = [&](ArrayRef<Value> values, RankedTensorType type) {
-    return trail.replace(values, type, first, [&](ArrayRef<WeightOp> originals) {
+    return trail.replace(values, type, first.getOperation(), [&](ArrayRef<WeightOp> originals) {
       return mergedWeights.get(originals, segments, type);
     });
   };
   Value mergedWeight = replace(
       weights, RankedTensorType::get({total, weight.getDimSize(1)}, weight.getElementType()));
   Value mergedScale = replace(scales, RankedTensorType::get(scaleShape, result.getElementType()));
-  OpBuilder builder(first);
-  Value merged = FusedLinearOp::create(
-      builder, FusedLoc::get(builder.getContext(), locations),
-      RankedTensorType::get({result.getDimSize(0), total}, result.getElementType()),
-      first.getActs(), first.getRowScales(), first.getSums(), mergedWeight, mergedScale, Value());
-  replaceBySlices(group, segments, merged);
+  OpBuilder builder(first.getOperation());
+  Product merged =
+      first.rebuild(builder, FusedLoc::get(builder.getContext(), locations),
+                    RankedTensorType::get({result.getDimSize(0), total}, result.getElementType()),
+                    mergedWeight, mergedScale, /*newResidual=*/Value());
+  replaceBySlices(group, segments, merged.result());
 }
 
 struct MergeLinears : tern::impl::MergeLinearsBase<MergeLinears> {

@@ -53,7 +53,7 @@ def QuantizeActivations : Ternary_Pass<"quantize-activations"> {
     %y = ternary.rescale %acc, %rs, %s : ...
     ```
 
-    `float` linears stay; `ternary-verify-packed` refuses them.
+    `float` linears stay: kernels take them as they are.
   }];
 }
 
@@ -86,6 +86,8 @@ def FuseEpilogue : Ternary_Pass<"fuse-epilogue"> {
     %h1 = ternary.fused_linear %q, %rs, %sums, %w, %s residual(%h : ...) : ...
     ```
 
+    A `linear` on float activations takes the residual in the same way.
+
     Left alone: products with other users, activations and row scales that are not of one
     `quantize_rows` with the scale's group, additions with the product on the left or with
     fast-math flags.
@@ -98,7 +100,7 @@ def MergeLinears : Ternary_Pass<"merge-linears"> {
     q, k and v, or gate and up: one kernel call and one barrier instead of several. The merged
     weight lists the sources of its parts, each part padded with zero rows to a multiple of 64, so
     that every result slice starts on a whole row block and an aligned float. Its scale is `[N]`, or
-    `[N, G]` with k-groups. Weights that a function takes as arguments are merged in all its callers.
+    `[N, G]` with k-groups. `linear`s on float activations are merged like `fused_linear`s. Weights that a function takes as arguments are merged in all its callers.
 
     ```mlir
     // before
@@ -123,7 +125,7 @@ def MergeLinears : Ternary_Pass<"merge-linears"> {
 def ChoosePacking : Ternary_Pass<"choose-packing"> {
   let summary = "decides how trits and their scales lie in bytes";
   let description = [{
-    The weight of each `fused_linear` gets a `#ternary.packing`, its scale becomes
+    The weight of each `fused_linear` and of each `linear` on floats gets a `#ternary.packing`, its scale becomes
     `tensor<NxGxf32, #ternary.scales>` (one scale of the whole tensor is repeated); both through
     loads and call arguments.
 
@@ -136,7 +138,8 @@ def ChoosePacking : Ternary_Pass<"choose-packing"> {
     ternary.weight @s : tensor<512x1xf32, #ternary.scales<rows = 16>> from ...
     ```
 
-    A k-group must be whole tiles: where `base3` (k = 20) does not divide it, `two_bit` is taken.
+    A k-group must be whole tiles: where `base3` (k = 20) does not divide it, and for float
+    activations, `two_bit` is taken.
   }];
   let options = [
     Option<"packing", "packing", "::tern::ternary::PackingKind",
@@ -205,7 +208,7 @@ def VerifyPacked : Ternary_Pass<"verify-packed"> {
   let summary = "checks the promises that code generation relies on";
   let description = [{
     Changes nothing. Fails, naming the op and the pass that should have dealt with it, on:
-    `linear`, `quantize_weight`, `pack`, `unpack`, `matmul` and `rescale`; products whose weight or
+    `linear` on int8 activations, `quantize_weight`, `pack`, `unpack`, `matmul` and `rescale`; products whose weight or
     scale is not packed; weights without a section; results without an arena offset.
   }];
 }

@@ -77,7 +77,8 @@ private:
     auto source = cast<SourceAttr>(master.getSources()[0]);
     ArrayAttr sources = rewriter.getArrayAttr(
         SourceAttr::get(rewriter.getContext(), source.getFile(), source.getOffset(),
-                        source.getBytes(), source.getShape(), source.getEncoding(), derivation));
+                        source.getBytes(), source.getShape(), source.getEncoding(), derivation,
+                        source.getPermute(), source.getScales()));
     OpBuilder::InsertionGuard guard(rewriter);
     rewriter.setInsertionPoint(master);
     auto weight = WeightOp::create(rewriter, master.getLoc(), name, type, sources,

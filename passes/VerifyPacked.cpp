@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/Product.h"
 #include "passes/Passes.h"
 #include "passes/Storage.h"
 
@@ -31,34 +32,24 @@ const char *passThatReplaces(Operation *op) {
       .Default(nullptr);
 }
 
-bool hasEncoding(Value value, llvm::function_ref<bool(Attribute)> isWanted) {
-  Attribute encoding = cast<RankedTensorType>(value.getType()).getEncoding();
-  return encoding && isWanted(encoding);
-}
-
-LogicalResult checkProduct(FusedLinearOp op) {
-  if (!hasEncoding(op.getWeight(), [](Attribute encoding) { return isa<PackingAttr>(encoding); }) ||
-      !hasEncoding(op.getScale(), [](Attribute encoding) { return isa<ScalesAttr>(encoding); }))
-    return op.emitOpError("expected ternary-choose-packing to have packed weight and scale, got ")
-           << op.getWeight().getType() << " and " << op.getScale().getType();
-  int64_t rows =
-      cast<PackingAttr>(cast<RankedTensorType>(op.getWeight().getType()).getEncoding()).getRows();
-  int64_t scaleRows =
-      cast<ScalesAttr>(cast<RankedTensorType>(op.getScale().getType()).getEncoding()).getRows();
+LogicalResult checkProduct(Product op) {
+  auto packing = dyn_cast_or_null<PackingAttr>(op.weightType().getEncoding());
+  auto scales = dyn_cast_or_null<ScalesAttr>(op.scaleType().getEncoding());
+  if (!packing || !scales)
+    return op->emitOpError("expected ternary-choose-packing to have packed weight and scale, got ")
+           << op.weightType() << " and " << op.scaleType();
+  int64_t rows = packing.getRows(), scaleRows = scales.getRows();
   if (rows != scaleRows)
-    return op.emitOpError("expected weight and scale in blocks of as many rows, got ")
+    return op->emitOpError("expected weight and scale in blocks of as many rows, got ")
            << rows << " and " << scaleRows;
   return success();
 }
 
 LogicalResult checkOp(Operation *op) {
-  if (auto linear = dyn_cast<LinearOp>(op); linear && linear.getActivations() == Activations::Float)
-    return linear.emitOpError("expected int8_per_token activations, got float: kernels take int8 "
-                              "rows only, so import the model with int8 activations");
+  if (Product product(op); product)
+    return checkProduct(product);
   if (const char *pass = passThatReplaces(op))
     return op->emitOpError("expected ") << pass << " to have replaced this op";
-  if (auto product = dyn_cast<FusedLinearOp>(op); product && failed(checkProduct(product)))
-    return failure();
   return success();
 }
 

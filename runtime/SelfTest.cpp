@@ -50,6 +50,7 @@ constexpr int64_t kTiles = 12;
 constexpr int64_t kMostGroups = 3;
 /// Activation rows are padded to whole tiles of every packing.
 constexpr int64_t kActsStride = 320;
+constexpr uint32_t kFloatActs = 1;
 constexpr float kUntouched = 12345.0f;
 
 struct Product {
@@ -57,6 +58,27 @@ struct Product {
   int8_t *trits;
   float *expected;
 };
+
+int8_t *makeBytes(int64_t m, int64_t columns, int64_t group, int32_t *sums, Pieces &pieces,
+                  Noise &random) {
+  int8_t *acts = pieces.take<int8_t>(m * kActsStride);
+  int64_t groups = (columns + group - 1) / group;
+  for (int64_t row = 0; row < m; ++row)
+    for (int64_t k = 0; k < columns; ++k) {
+      int8_t value = row == 1 ? -128 : int8_t(random.next() % 256 - 128);
+      acts[row * kActsStride + k] = value;
+      sums[row * groups + k / group] += value;
+    }
+  return acts;
+}
+
+float *makeFloats(int64_t m, int64_t columns, Pieces &pieces, Noise &random) {
+  float *acts = pieces.take<float>(m * kActsStride);
+  for (int64_t row = 0; row < m; ++row)
+    for (int64_t k = 0; k < columns; ++k)
+      acts[row * kActsStride + k] = random.unit();
+  return acts;
+}
 
 /// Fills a product of `m` rows; the last tile is partly padding when there is one group.
 Product makeProduct(const tern_kernel_t &kernel, int64_t m, int64_t groups, Pieces &pieces,
@@ -73,14 +95,11 @@ Product makeProduct(const tern_kernel_t &kernel, int64_t m, int64_t groups, Piec
   for (int64_t b = 0; b < kBlocks; ++b)
     packBlock(kernel.packing, kernel.rows, kTiles, trits + b * kernel.rows * columns,
               weight + b * blockBytes);
-  int8_t *acts = pieces.take<int8_t>(m * kActsStride);
+  const bool floats = kernel.acts == kFloatActs;
+  int64_t actsStride = kActsStride * (floats ? 4 : 1);
   int32_t *sums = pieces.take<int32_t>(m * groups);
-  for (int64_t row = 0; row < m; ++row)
-    for (int64_t k = 0; k < columns - padding; ++k) {
-      int8_t value = row == 1 ? -128 : int8_t(random.next() % 256 - 128);
-      acts[row * kActsStride + k] = value;
-      sums[row * groups + k / (columns / groups)] += value;
-    }
+  void *acts = floats ? static_cast<void *>(makeFloats(m, columns - padding, pieces, random))
+                      : makeBytes(m, columns - padding, columns / groups, sums, pieces, random);
   float *scale = pieces.take<float>(n * groups), *rowScales = pieces.take<float>(m);
   float *residual = pieces.take<float>(m * n), *out = pieces.take<float>(m * n);
   product.expected = pieces.take<float>(m * n);
@@ -93,9 +112,9 @@ Product makeProduct(const tern_kernel_t &kernel, int64_t m, int64_t groups, Piec
     out[i] = product.expected[i] = kUntouched;
   }
   product.args = {
-      weight,      scale,       acts,   rowScales, sums, groups == 1 ? nullptr : residual,
-      out,         kActsStride, groups, n,         m,    0,
-      kBlocks - 1, kTiles,      groups};
+      weight,      scale,      acts,   rowScales, sums, groups == 1 ? nullptr : residual,
+      out,         actsStride, groups, n,         m,    0,
+      kBlocks - 1, kTiles,     groups};
   return product;
 }
 
@@ -128,21 +147,38 @@ void tern::packBlock(uint32_t packing, uint32_t rows, int64_t tiles, const int8_
       }
 }
 
+/// acts * trit over one group, times its scale.
+static float plainGroup(const tern_matmul_args_t &args, uint32_t acts, int64_t m,
+                        const int8_t *trits, int64_t begin, int64_t end, float scale) {
+  const uint8_t *row = static_cast<const uint8_t *>(args.acts) + m * args.acts_stride;
+  if (acts == kFloatActs) {
+    const float *x = reinterpret_cast<const float *>(row);
+    float sums[4] = {};
+    for (int64_t c = begin; c < end; ++c)
+      sums[(c - begin) % 4] += float(trits[c]) * x[c];
+    return ((sums[0] + sums[2]) + (sums[1] + sums[3])) * scale;
+  }
+  const int8_t *x = reinterpret_cast<const int8_t *>(row);
+  int32_t sum = 0;
+  for (int64_t c = begin; c < end; ++c)
+    sum += x[c] * trits[c];
+  return float(sum) * scale;
+}
+
 void tern::plainMatmul(const tern_matmul_args_t &args, const int8_t *trits, uint32_t rows,
-                       uint32_t k) {
+                       uint32_t k, uint32_t acts) {
   int64_t columns = args.k_tiles * k, group = columns / args.groups;
   for (int64_t m = 0; m < args.m; ++m)
     for (int64_t n = args.block_begin * rows; n < args.block_end * int64_t(rows); ++n) {
       float total = 0;
       for (int64_t g = 0; g < args.groups; ++g) {
-        int32_t sum = 0;
-        for (int64_t c = g * group; c < (g + 1) * group; ++c)
-          sum += args.acts[m * args.acts_stride + c] * trits[n * columns + c];
         float scale = args.scale[(n / rows * args.groups + g) * rows + n % rows];
+        float part =
+            plainGroup(args, acts, m, trits + n * columns, g * group, (g + 1) * group, scale);
         // A single product is not added to zero: the sign of a zero would be lost.
-        total = args.groups == 1 ? float(sum) * scale : total + float(sum) * scale;
+        total = args.groups == 1 ? part : total + part;
       }
-      float value = total * args.row_scales[m];
+      float value = acts == kFloatActs ? total : total * args.row_scales[m];
       if (args.residual)
         value = args.residual[m * args.out_stride + n] + value;
       args.out[m * args.out_stride + n] = value;
@@ -155,7 +191,8 @@ std::string tern::testKernel(const tern_kernel_t &kernel) {
     for (int64_t groups : {int64_t(1), kMostGroups}) {
       int64_t n = kBlocks * kernel.rows, columns = kTiles * kernel.k;
       Pieces pieces;
-      uint64_t bytes = n * columns * 2 + m * (kActsStride + 16 * n + 64) + 16 * n * groups + 4096;
+      uint64_t bytes =
+          n * columns * 2 + m * (4 * kActsStride + 16 * n + 64) + 16 * n * groups + 4096;
       if (Status status = Arena::create(bytes, "self-test", &pieces.arena); !status.ok())
         return status.message();
       Product product = makeProduct(kernel, m, groups, pieces, random);
@@ -164,7 +201,7 @@ std::string tern::testKernel(const tern_kernel_t &kernel) {
       kernel.run(&product.args);
       tern_matmul_args_t plain = product.args;
       plain.out = product.expected;
-      plainMatmul(plain, product.trits, kernel.rows, kernel.k);
+      plainMatmul(plain, product.trits, kernel.rows, kernel.k, kernel.acts);
       if (std::string difference = compare(product, n); !difference.empty())
         return difference;
     }

@@ -17,7 +17,9 @@ namespace tern {
 void packBlock(uint32_t packing, uint32_t rows, int64_t tiles, const int8_t *trits, uint8_t *out);
 
 /// What `args` asks for, in plain C over trits that are not packed: `block_end` blocks of rows.
-void plainMatmul(const tern_matmul_args_t &args, const int8_t *trits, uint32_t rows, uint32_t k);
+/// `acts` as in tern_kernel_t.
+void plainMatmul(const tern_matmul_args_t &args, const int8_t *trits, uint32_t rows, uint32_t k,
+                 uint32_t acts);
 
 /// Runs one kernel on small pseudo-random products and compares every bit. Empty if it is right,
 /// else what differed.

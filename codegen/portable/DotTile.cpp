@@ -44,7 +44,7 @@ public:
     return Values(tokens, b.splat(b.vec(2 * kLanes, 16), 0));
   }
 
-  Values step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts,
+  Values step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts, int64_t,
               int64_t) const override {
     VectorType halves = b.vec(2 * kLanes, 16);
     SmallVector<BytePair> codes = unpack(b, b.load(halves, tile, 4));

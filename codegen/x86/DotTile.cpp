@@ -31,8 +31,8 @@ public:
     return Values(unroll * 4, b.splat(b.vec(16, 32), 0));
   }
 
-  Values step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts,
-              int64_t count) const override {
+  Values step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts, int64_t count,
+              int64_t) const override {
     VectorType bytes = b.vec(64, 8);
     Values next(state);
     for (int64_t i = 0; i < count; ++i) {
@@ -68,7 +68,7 @@ public:
     return Values(tokens, b.splat(b.vec(16, 32), 0));
   }
 
-  Values step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts,
+  Values step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts, int64_t,
               int64_t) const override {
     VectorType bytes = b.vec(64, 8), words = b.vec(32, 16);
     Value mask = b.splat(bytes, 3);
@@ -96,7 +96,7 @@ public:
     return Values(tokens * parts, b.splat(b.vec(16, 16), 0));
   }
 
-  Values step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts,
+  Values step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts, int64_t,
               int64_t) const override {
     VectorType bytes = b.vec(32, 8), words = b.vec(16, 16);
     Value mask = b.splat(bytes, 3);

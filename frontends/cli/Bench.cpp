@@ -191,6 +191,7 @@ void addBench(CLI::App &app, Action &action) {
   verb->add_option("--level", flags->run.level, "force a CPU level, such as x86-64-v3")
       ->check(isCpuLevel());
   verb->add_flag("--json", flags->json, "print JSON");
+  addCheckpointFlags(*verb, flags->run.checkpoint);
   verb->callback([flags, model, shape, &action] {
     if (model->count() + shape->count() == 0)
       throw CLI::RequiredError("a model or --shape");

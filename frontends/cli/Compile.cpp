@@ -23,18 +23,20 @@ namespace tern::cli {
 
 namespace {
 struct CompileFlags {
+  CheckpointFlags checkpoint;
   std::string model, output, target = "all", stage = "so", weights = "embed", packing = "two_bit";
   int64_t maxRows = 128;
   bool header = false, standalone = false, remarks = false, quiet = false;
 };
 } // namespace
 
-static Expected<import::ImportedModel> load(mlir::MLIRContext &context, StringRef path) {
+static Expected<import::ImportedModel> load(mlir::MLIRContext &context, const CompileFlags &flags) {
+  StringRef path = flags.model;
   if (isIRFile(path))
     return readIR(context, path);
   if (isCompiledLibrary(path))
     return makeError(path + ": is a compiled library already; expected a checkpoint or IR");
-  return import::importModel(context, path);
+  return import::importModel(context, path, importOptions(flags.checkpoint));
 }
 
 /// What `tern inspect` shows of a library and no runtime needs: how it is packed, and each ternary
@@ -115,7 +117,7 @@ static Error runCompile(const CompileFlags &flags) {
   mlir::MLIRContext context(registry);
   Progress progress;
   progress.show("reading the model", 0);
-  auto model = load(context, flags.model);
+  auto model = load(context, flags);
   if (!model)
     return model.takeError();
   auto files = WeightFiles::open(*model->module, model->folder);
@@ -183,6 +185,7 @@ void addCompile(CLI::App &app, Action &action) {
   verb->add_flag("--standalone", flags->standalone, "bundle the runtime into the library");
   verb->add_flag("--remarks", flags->remarks, "say which kernels were chosen and why");
   verb->add_flag("-q,--quiet", flags->quiet, "no summary");
+  addCheckpointFlags(*verb, flags->checkpoint);
   verb->callback([flags, &action] {
     checkCompileFlags(*flags);
     action = [flags] { return runCompile(*flags); };

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "frontends/cli/Explain.h"
 #include "frontends/cli/Support.h"
 #include "frontends/cli/Verbs.h"
 #include "frontends/cli/WeightSummary.h"
@@ -25,6 +26,7 @@ namespace tern::cli {
 
 namespace {
 struct InspectFlags {
+  CheckpointFlags checkpoint;
   std::string model;
   bool json = false;
 };
@@ -139,20 +141,24 @@ static Error inspectIR(StringRef path, bool asJson) {
   return printModule(*model->module, nullptr, std::move(card), asJson);
 }
 
-static Error inspectCheckpoint(StringRef path, bool asJson) {
+static Error inspectCheckpoint(const InspectFlags &flags) {
+  if (!flags.json)
+    explainCheckpoint(flags.model, outs());
   mlir::DialectRegistry registry;
   registerCompilerDialects(registry);
   mlir::MLIRContext context(registry);
-  auto model = import::importModel(context, path);
+  auto model = import::importModel(context, flags.model, importOptions(flags.checkpoint));
   if (!model)
     return model.takeError();
+  if (!flags.json)
+    explainPrecision(model->card, outs());
   auto files = WeightFiles::open(*model->module, model->folder);
   if (!files)
     return files.takeError();
   auto card = json::parse(model->card);
   if (!card)
     return card.takeError();
-  return printModule(*model->module, &*files, std::move(*card->getAsObject()), asJson);
+  return printModule(*model->module, &*files, std::move(*card->getAsObject()), flags.json);
 }
 
 //===----------------------------------------------------------------------===//
@@ -255,7 +261,7 @@ static Error runInspect(const InspectFlags &flags) {
     return inspectIR(flags.model, flags.json);
   if (isCompiledLibrary(flags.model))
     return inspectLibrary(flags.model, flags.json);
-  return inspectCheckpoint(flags.model, flags.json);
+  return inspectCheckpoint(flags);
 }
 
 void addInspect(CLI::App &app, Action &action) {
@@ -263,6 +269,7 @@ void addInspect(CLI::App &app, Action &action) {
   CLI::App *verb = app.add_subcommand("inspect", "say what a checkpoint, library or IR file holds");
   verb->add_option("model", flags->model, "checkpoint, library or .mlir")->required();
   verb->add_flag("--json", flags->json, "print JSON");
+  addCheckpointFlags(*verb, flags->checkpoint);
   verb->callback([flags, &action] { action = [flags] { return runInspect(*flags); }; });
 }
 

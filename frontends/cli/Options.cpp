@@ -56,11 +56,23 @@ void addThreads(CLI::App &verb, uint32_t &threads) {
   verb.add_option("--threads", threads, "0: one a core")->check(isCount(0, 256));
 }
 
+void addCheckpointFlags(CLI::App &verb, CheckpointFlags &flags) {
+  verb.add_option("--activations", flags.activations,
+                  "of linear layers: int8 or float; default: as the model was trained")
+      ->check(CLI::IsMember({"int8", "float"}));
+  verb.add_option("--gate", flags.gate, "gate function: relu2 or silu; default: as the file says")
+      ->check(CLI::IsMember({"relu2", "silu"}));
+  verb.add_option("--i2s-layout", flags.layout,
+                  "of I2_S tensors in GGUF: 128 (published files), 64 or 4row")
+      ->check(CLI::IsMember({"128", "64", "4row"}));
+}
+
 void addRunOptions(CLI::App &verb, RunOptions &options) {
   addModel(verb, options);
   addThreads(verb, options.threads);
   verb.add_option("--level", options.level, "force a CPU level, such as x86-64-v3")
       ->check(isCpuLevel());
+  addCheckpointFlags(verb, options.checkpoint);
 }
 
 } // namespace tern::cli

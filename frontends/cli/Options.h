@@ -14,10 +14,11 @@
 
 namespace tern::cli {
 
-/// The model, --threads and --level of a verb that runs one.
+/// The model, --threads, --level and what a checkpoint does not say: of a verb that runs one.
 void addRunOptions(CLI::App &verb, RunOptions &options);
 void addModel(CLI::App &verb, RunOptions &options);
 void addThreads(CLI::App &verb, uint32_t &threads);
+void addCheckpointFlags(CLI::App &verb, CheckpointFlags &flags);
 
 // What is no target, level or list of ids is wrong usage (exit code 2).
 CLI::Validator isTargetList();

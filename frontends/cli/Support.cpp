@@ -120,9 +120,24 @@ void configurePasses(mlir::PassManager &passes) {
   mlir::applyDefaultTimingPassManagerCLOptions(passes);
 }
 
+import::ImportOptions importOptions(const CheckpointFlags &flags) {
+  import::ImportOptions options;
+  if (!flags.activations.empty())
+    options.activations = flags.activations == "int8" ? ternary::Activations::Int8PerToken
+                                                      : ternary::Activations::Float;
+  if (!flags.gate.empty())
+    options.gate = flags.gate == "relu2" ? ternary::GateKind::Relu2 : ternary::GateKind::Silu;
+  if (flags.layout == "64")
+    options.i2sLayout = ternary::Encoding::I2SL64;
+  if (flags.layout == "4row")
+    options.i2sLayout = ternary::Encoding::I2SL4Row;
+  return options;
+}
+
 Expected<RunningModel> openForRunning(const RunOptions &options) {
   Progress progress;
   OpenOptions open;
+  open.import = importOptions(options.checkpoint);
   open.level = options.level;
   open.compile.packing = options.packing;
   if (!options.level.empty()) {

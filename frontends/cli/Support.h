@@ -46,8 +46,15 @@ llvm::Expected<tern_model_info_t> modelInfo(const tern_model_t *model);
 /// The model card; an empty object where the model has none.
 llvm::json::Object modelCard(const tern_model_t *model);
 
+/// What a checkpoint does not say, as the user spells it.
+struct CheckpointFlags {
+  std::string activations, gate, layout;
+};
+import::ImportOptions importOptions(const CheckpointFlags &flags);
+
 /// Options every verb that runs a model takes.
 struct RunOptions {
+  CheckpointFlags checkpoint;
   std::string model;
   std::string level;               ///< empty: the best
   std::string packing = "two_bit"; ///< of a model that is compiled first

@@ -8,10 +8,14 @@
 #include "frontends/cli/Options.h"
 #include "frontends/cli/Verbs.h"
 
+#include "frontends/import/Gguf.h"
+#include "frontends/import/GgufTokenizer.h"
+#include "frontends/import/Tokenizer.h"
 #include "mlir/IR/MLIRContext.h"
 #include "runtime/text/Tokenizer.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace llvm;
@@ -40,6 +44,32 @@ private:
 };
 } // namespace
 
+static Expected<std::string> ggufBlob(StringRef path) {
+  auto file = import::GgufFile::open(path);
+  if (!file)
+    return file.takeError();
+  auto tokenizer = import::importGgufTokenizer(path, file->metadata(), 0);
+  if (!tokenizer)
+    return tokenizer.takeError();
+  errs() << tokenizer->warnings;
+  return std::move(tokenizer->blob);
+}
+
+/// The blob of a checkpoint; empty when it has no tokenizer. A folder's weights are not looked at, a GGUF file may have none.
+static Expected<std::string> checkpointBlob(StringRef path) {
+  if (import::GgufFile::isGguf(path))
+    return ggufBlob(path);
+  if (sys::fs::is_directory(path))
+    return import::importTokenizer(path, 0);
+  mlir::DialectRegistry registry;
+  registerCompilerDialects(registry);
+  mlir::MLIRContext context(registry);
+  auto imported = import::importModel(context, path);
+  if (!imported)
+    return imported.takeError();
+  return std::move(imported->tokenizerBlob);
+}
+
 Expected<AnyTokenizer> AnyTokenizer::open(StringRef path) {
   AnyTokenizer result;
   if (isCompiledLibrary(path)) {
@@ -51,15 +81,12 @@ Expected<AnyTokenizer> AnyTokenizer::open(StringRef path) {
     result.model = std::move(*model);
     return result;
   }
-  mlir::DialectRegistry registry;
-  registerCompilerDialects(registry);
-  mlir::MLIRContext context(registry);
-  auto imported = import::importModel(context, path);
-  if (!imported)
-    return imported.takeError();
-  if (imported->tokenizerBlob.empty())
-    return makeError(path + ": has no tokenizer.json");
-  result.blob = std::move(imported->tokenizerBlob);
+  auto blob = checkpointBlob(path);
+  if (!blob)
+    return blob.takeError();
+  if (blob->empty())
+    return makeError(path + ": has no tokenizer");
+  result.blob = std::move(*blob);
   if (Status status = Tokenizer::load(result.blob, &result.tokenizer); !status.ok())
     return makeError(path + ": " + status.message());
   return result;

@@ -24,6 +24,8 @@ using Action = std::function<llvm::Error()>;
 // Each adds its subcommand to `app` and sets `action` when that subcommand is chosen.
 void addCompile(CLI::App &app, Action &action);
 void addRun(CLI::App &app, Action &action);
+void addChat(CLI::App &app, Action &action);
+void addConvert(CLI::App &app, Action &action);
 void addLogits(CLI::App &app, Action &action);
 void addEval(CLI::App &app, Action &action);
 void addTokenize(CLI::App &app, Action &action);

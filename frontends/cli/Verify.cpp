@@ -23,6 +23,7 @@ namespace tern::cli {
 
 namespace {
 struct VerifyFlags {
+  CheckpointFlags checkpoint;
   std::string model, target = "host", ids;
   uint32_t threads = 0, tokens = 8;
 };
@@ -216,7 +217,7 @@ static Error runVerify(const VerifyFlags &flags) {
   DialectRegistry registry;
   registerCompilerDialects(registry);
   MLIRContext context(registry);
-  auto imported = import::importModel(context, flags.model);
+  auto imported = import::importModel(context, flags.model, importOptions(flags.checkpoint));
   if (!imported)
     return imported.takeError();
   auto targets = parseTargets(flags.target);
@@ -267,6 +268,7 @@ void addVerify(CLI::App &app, Action &action) {
       ->check(isCount(1, 4096))
       ->capture_default_str();
   addThreads(*verb, flags->threads);
+  addCheckpointFlags(*verb, flags->checkpoint);
   verb->callback([flags, &action] { action = [flags] { return runVerify(*flags); }; });
 }
 

@@ -79,6 +79,8 @@ int main(int argc, char **argv) {
   tern::cli::Action action;
   tern::cli::addCompile(app, action);
   tern::cli::addRun(app, action);
+  tern::cli::addChat(app, action);
+  tern::cli::addConvert(app, action);
   tern::cli::addLogits(app, action);
   tern::cli::addEval(app, action);
   tern::cli::addTokenize(app, action);

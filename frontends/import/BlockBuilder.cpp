@@ -14,18 +14,29 @@ using namespace tern::ternary;
 
 namespace tern::import {
 
-llvm::SmallVector<LayerSlot, 11> layerSlots(const LayerSpec &layer) {
-  return {{"attn_norm", &layer.attentionNorm, nullptr},
-          {"attn_q", nullptr, &layer.query},
-          {"attn_k", nullptr, &layer.key},
-          {"attn_v", nullptr, &layer.value},
-          {"attn_sub_norm", &layer.attentionSubNorm, nullptr},
-          {"attn_output", nullptr, &layer.output},
-          {"ffn_norm", &layer.feedForwardNorm, nullptr},
-          {"ffn_gate", nullptr, &layer.gate},
-          {"ffn_up", nullptr, &layer.up},
-          {"ffn_sub_norm", &layer.feedForwardSubNorm, nullptr},
-          {"ffn_down", nullptr, &layer.down}};
+llvm::SmallVector<LayerSlot, 13> layerSlots(const LayerSpec &layer) {
+  llvm::SmallVector<LayerSlot, 13> slots;
+  auto norm = [&](llvm::StringLiteral name, const std::optional<WeightSpec> &gain) {
+    if (gain)
+      slots.push_back({name, &*gain, nullptr});
+  };
+  auto linear = [&](llvm::StringLiteral name, const LinearSpec &spec) {
+    slots.push_back({name, nullptr, &spec});
+  };
+  slots.push_back({"attn_norm", &layer.attentionNorm, nullptr});
+  linear("attn_q", layer.query);
+  linear("attn_k", layer.key);
+  linear("attn_v", layer.value);
+  norm("attn_q_norm", layer.queryNorm);
+  norm("attn_k_norm", layer.keyNorm);
+  norm("attn_sub_norm", layer.attentionSubNorm);
+  linear("attn_output", layer.output);
+  slots.push_back({"ffn_norm", &layer.feedForwardNorm, nullptr});
+  linear("ffn_gate", layer.gate);
+  linear("ffn_up", layer.up);
+  norm("ffn_sub_norm", layer.feedForwardSubNorm);
+  linear("ffn_down", layer.down);
+  return slots;
 }
 
 static RankedTensorType rowsOf(MLIRContext &context, int64_t columns) {
@@ -57,15 +68,17 @@ public:
   BlockBuilder(OpBuilder &builder, const ModelSpec &spec, Block::BlockArgListType arguments)
       : b(builder), loc(builder.getUnknownLoc()), spec(spec), weights(arguments.drop_front(4)) {}
 
-  Value norm(Value x) {
+  /// Of the whole row, or of each of `heads` parts.
+  Value norm(Value x, int64_t heads = 1) {
     Value gain = next();
-    return RmsNormOp::create(b, loc, x.getType(), x, gain, b.getF32FloatAttr(spec.epsilon));
+    return RmsNormOp::create(b, loc, x.getType(), x, gain, b.getF32FloatAttr(spec.epsilon),
+                             heads > 1 ? b.getI64IntegerAttr(heads) : IntegerAttr());
   }
   Value linear(Value x) {
     Value weight = next(), scale = next();
     int64_t rows = cast<RankedTensorType>(weight.getType()).getDimSize(0);
     return LinearOp::create(b, loc, rowsOf(*b.getContext(), rows), x, weight, scale,
-                            Activations::Int8PerToken);
+                            spec.activations);
   }
   Value rope(Value x, Value angles, int64_t heads) {
     return RopeOp::create(b, loc, x.getType(), x, angles, b.getI64IntegerAttr(heads));
@@ -107,14 +120,22 @@ func::FuncOp buildBlock(OpBuilder &builder, llvm::StringRef name, FunctionType t
 
   Value x = block.norm(h);
   Value q = block.linear(x), k = block.linear(x), v = block.linear(x);
+  if (layer.queryNorm)
+    q = block.norm(q, spec.heads);
+  if (layer.keyNorm)
+    k = block.norm(k, spec.kvHeads);
   q = block.rope(q, angles, spec.heads);
   k = block.rope(k, angles, spec.kvHeads);
-  Value a = block.norm(block.attention(q, k, v, cache, position));
+  Value a = block.attention(q, k, v, cache, position);
+  if (layer.attentionSubNorm)
+    a = block.norm(a);
   h = block.add(h, block.linear(a));
 
   x = block.norm(h);
   Value gate = block.linear(x), up = block.linear(x);
-  Value f = block.norm(block.gated(gate, up));
+  Value f = block.gated(gate, up);
+  if (layer.feedForwardSubNorm)
+    f = block.norm(f);
   h = block.add(h, block.linear(f));
   block.finish(h);
   return function;

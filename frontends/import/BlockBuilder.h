@@ -21,7 +21,7 @@ struct LayerSlot {
 };
 
 /// The entries of a layer in the order in which a block takes them.
-llvm::SmallVector<LayerSlot, 11> layerSlots(const LayerSpec &layer);
+llvm::SmallVector<LayerSlot, 13> layerSlots(const LayerSpec &layer);
 
 /// Type of the block that computes `layer`: (h, angles, position, cache, gains and trits and
 /// scales) -> h.

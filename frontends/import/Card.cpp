@@ -82,28 +82,43 @@ static void writeTokens(json::OStream &out, const Config &config, const Generati
   });
 }
 
-std::string makeCard(const Config &config, const Generation &generation, const ModelSpec &spec,
-                     const WeightSummary &weights, StringRef licence) {
+std::string makeCard(const CardParts &parts) {
+  const Config &config = parts.config;
+  const ModelSpec &spec = parts.spec;
   std::string text;
   raw_string_ostream stream(text);
   json::OStream out(stream, /*IndentSize=*/2);
   out.object([&] {
     out.attribute("architecture", config.architecture);
     out.attribute("family", spec.architecture);
-    out.attribute("source", spec.files.empty() ? "synthetic" : "safetensors");
+    out.attribute("source", spec.files.empty()                ? "synthetic"
+                            : config.form == WeightForm::Gguf ? "gguf"
+                                                              : "safetensors");
     out.attribute("source_files", static_cast<int64_t>(spec.files.size()));
     out.attribute("source_weights", describe(config.form));
     if (!config.dtype.empty())
       out.attribute("source_dtype", json::fixUTF8(config.dtype));
+    if (parts.weights.types.size())
+      out.attributeArray("weight_types", [&] {
+        SmallVector<StringRef> types(parts.weights.types.keys());
+        llvm::sort(types);
+        for (StringRef type : types)
+          out.value(type);
+      });
+    out.attribute("activations", describe(config.activations));
+    if (config.activations != parts.stated)
+      out.attribute("approximation", ("the model's own activations are " + describe(parts.stated) +
+                                      "; these were asked for")
+                                         .str());
     out.attribute("activation", config.gate == GateFunction::Relu2 ? "relu2" : "silu");
     out.attribute("rope_theta", config.ropeTheta);
     out.attribute("rms_norm_eps", rounded(config.epsilon));
     writeSizes(out, config);
-    writeWeights(out, weights, spec);
-    writeTokens(out, config, generation);
-    writeGeneration(out, generation);
-    if (!licence.empty())
-      out.attribute("licence", json::fixUTF8(licence));
+    writeWeights(out, parts.weights, spec);
+    writeTokens(out, config, parts.generation);
+    writeGeneration(out, parts.generation);
+    if (!parts.licence.empty())
+      out.attribute("licence", json::fixUTF8(parts.licence));
   });
   return text;
 }

@@ -17,8 +17,15 @@ namespace tern::import {
 
 /// The card of `tern inspect`; frontends/import/README.md lists its keys. A function of the
 /// checkpoint only.
-std::string makeCard(const Config &config, const Generation &generation, const ModelSpec &spec,
-                     const WeightSummary &weights, llvm::StringRef licence);
+struct CardParts {
+  const Config &config;
+  ActivationMode stated; ///< the model's own activations, whatever runs
+  const Generation &generation;
+  const ModelSpec &spec;
+  const WeightSummary &weights;
+  llvm::StringRef licence;
+};
+std::string makeCard(const CardParts &parts);
 
 /// The `license:` line of a Hugging Face README's front matter, or nothing.
 std::string readLicence(llvm::StringRef readme);

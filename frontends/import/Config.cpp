@@ -19,14 +19,6 @@ using namespace llvm;
 namespace tern::import {
 
 namespace {
-/// Sums of int8 times trit stay exact in binary32 up to this many columns.
-constexpr int64_t kMaxWidth = 132104;
-constexpr int64_t kMaxLayers = 10000;
-constexpr int64_t kMaxHeads = 65536;
-/// float(position) must be exact, and token ids are int32.
-constexpr int64_t kMaxPositions = int64_t(1) << 24;
-constexpr int64_t kMaxVocabulary = int64_t(1) << 24;
-
 std::string shown(double number) {
   char text[32];
   snprintf(text, sizeof text, "%.9g", number);
@@ -79,8 +71,16 @@ StringRef describe(WeightForm form) {
     return "float masters, quantized by absmean";
   case WeightForm::Unstated:
     return "floats that are already ternary";
+  case WeightForm::Mlx:
+    return "MLX 2-bit codes, scales and biases";
+  case WeightForm::Gguf:
+    return "GGUF tensor types";
   }
   llvm_unreachable("all forms are handled");
+}
+
+StringRef describe(ActivationMode mode) {
+  return mode == ActivationMode::Int8 ? "int8_per_token" : "float";
 }
 
 static Error readArchitecture(const Json &root, Config &config) {
@@ -95,6 +95,8 @@ static Error readArchitecture(const Json &root, Config &config) {
     return name.takeError();
   config.architecture = name->str();
   config.family = findFamily(*name);
+  if (StringRef reason = whyRefused(*name); !reason.empty())
+    return names->front().error("\"" + *name + "\" " + reason);
   if (!config.family)
     return names->front().error("\"" + *name + "\" is not an architecture this importer knows (" +
                                 knownArchitectures() +
@@ -113,6 +115,18 @@ static Error refuseUnsupported(const Json &root) {
   }
   if (const Json *window = root.find("sliding_window"); window && !root.find("use_sliding_window"))
     return window->error("expected null: sliding-window attention is not supported");
+  if (const Json *types = root.find("layer_types")) {
+    Expected<ArrayRef<Json>> kinds = types->array();
+    if (!kinds)
+      return kinds.takeError();
+    for (const Json &kind : *kinds) {
+      Expected<StringRef> name = kind.string();
+      if (!name)
+        return name.takeError();
+      if (*name != "full_attention")
+        return kind.error("expected \"full_attention\", found \"" + *name + "\"");
+    }
+  }
   Expected<double> partial = root.getNumberOr("partial_rotary_factor", 1);
   if (!partial)
     return partial.takeError();
@@ -122,30 +136,60 @@ static Error refuseUnsupported(const Json &root) {
   return Error::success();
 }
 
-/// `rope` is rope_scaling or rope_parameters: only the default kind of positions is known.
-static Error checkRopeKind(const Json &rope) {
+static Error readLlama3(const Json &rope, RopeScaling &scaling) {
+  Fields fields(rope);
+  fields.positive(rope, "low_freq_factor", scaling.lowFactor);
+  fields.positive(rope, "high_freq_factor", scaling.highFactor);
+  fields.integer("original_max_position_embeddings", scaling.original, limits::kPositions);
+  if (Error error = fields.finish())
+    return error;
+  if (!(scaling.lowFactor < scaling.highFactor))
+    return rope.find("high_freq_factor")
+        ->error("expected more than low_freq_factor " + shown(scaling.lowFactor));
+  return Error::success();
+}
+
+/// `rope` is rope_scaling or rope_parameters.
+static Error readScaling(const Json &rope, RopeScaling &scaling) {
   if (Expected<ArrayRef<Json::Member>> members = rope.object(); !members)
     return members.takeError();
   for (StringRef key : {"rope_type", "type"}) {
-    Expected<StringRef> kind = rope.getStringOr(key, "default");
+    Expected<StringRef> name = rope.getStringOr(key, "default");
+    if (!name)
+      return name.takeError();
+    auto kind = StringSwitch<std::optional<RopeScaling::Kind>>(*name)
+                    .Case("default", RopeScaling::Kind::None)
+                    .Case("linear", RopeScaling::Kind::Linear)
+                    .Case("llama3", RopeScaling::Kind::Llama3)
+                    .Default(std::nullopt);
     if (!kind)
-      return kind.takeError();
-    if (*kind != "default")
-      return rope.find(key)->error("rope scaling \"" + *kind +
-                                   "\" is not supported; expected \"default\"");
+      return rope.find(key)->error("rope scaling \"" + *name +
+                                   "\" is not supported; expected \"default\", \"linear\" or "
+                                   "\"llama3\"");
+    if (scaling.kind == RopeScaling::Kind::None)
+      scaling.kind = *kind;
   }
-  if (const Json *factor = rope.find("factor"))
-    return factor->error("rope scaling is not supported; expected no factor");
+  if (const Json *factor = rope.find("factor"); factor && scaling.kind == RopeScaling::Kind::None)
+    return factor->error("expected no factor where rope_type is \"default\"");
+  if (scaling.kind != RopeScaling::Kind::None) {
+    Fields fields(rope);
+    fields.positive(rope, "factor", scaling.factor);
+    if (Error error = fields.finish())
+      return error;
+  }
+  if (scaling.kind == RopeScaling::Kind::Llama3)
+    if (Error error = readLlama3(rope, scaling))
+      return error;
   return refuseUnsupported(rope);
 }
 
 static void readRope(const Json &root, Config &config, Fields &fields) {
   if (const Json *scaling = root.find("rope_scaling"))
-    if (Error error = checkRopeKind(*scaling))
+    if (Error error = readScaling(*scaling, config.ropeScaling))
       return fields.fail(std::move(error));
   const Json *parameters = root.find("rope_parameters");
   if (parameters)
-    if (Error error = checkRopeKind(*parameters))
+    if (Error error = readScaling(*parameters, config.ropeScaling))
       return fields.fail(std::move(error));
   const Json *nested = parameters ? parameters->find("rope_theta") : nullptr;
   fields.positive(nested ? *parameters : root, "rope_theta", config.ropeTheta);
@@ -160,14 +204,15 @@ static void readRope(const Json &root, Config &config, Fields &fields) {
 }
 
 static void readShape(const Json &root, Config &config, Fields &fields) {
-  fields.integer("hidden_size", config.hidden, kMaxWidth);
-  fields.integer("num_hidden_layers", config.layers, kMaxLayers);
-  fields.integer("num_attention_heads", config.heads, kMaxHeads);
-  fields.integer("intermediate_size", config.feedForward, kMaxWidth);
-  fields.integer("vocab_size", config.vocabulary, kMaxVocabulary);
-  fields.integer("max_position_embeddings", config.maxPositions, kMaxPositions);
-  fields.take(root.getIntegerOr("num_key_value_heads", config.heads, 1, kMaxHeads), config.kvHeads);
-  fields.take(root.getIntegerOr("head_dim", 0, 1, kMaxWidth), config.headSize);
+  fields.integer("hidden_size", config.hidden, limits::kWidth);
+  fields.integer("num_hidden_layers", config.layers, limits::kLayers);
+  fields.integer("num_attention_heads", config.heads, limits::kHeads);
+  fields.integer("intermediate_size", config.feedForward, limits::kWidth);
+  fields.integer("vocab_size", config.vocabulary, limits::kVocabulary);
+  fields.integer("max_position_embeddings", config.maxPositions, limits::kPositions);
+  fields.take(root.getIntegerOr("num_key_value_heads", config.heads, 1, limits::kHeads),
+              config.kvHeads);
+  fields.take(root.getIntegerOr("head_dim", 0, 1, limits::kWidth), config.headSize);
   double epsilon = 0;
   fields.positive(root, "rms_norm_eps", epsilon);
   config.epsilon = static_cast<float>(epsilon);
@@ -192,9 +237,10 @@ static Error checkShape(const Json &root, Config &config) {
   if (config.headSize % 2)
     return root.error("expected an even head size for rotary embedding, found " +
                       Twine(config.headSize));
-  if (config.headSize > kMaxWidth / config.heads)
-    return root.error("expected at most " + Twine(kMaxWidth) + " columns in all heads, found " +
-                      Twine(config.heads) + " heads of size " + Twine(config.headSize));
+  if (config.headSize > limits::kWidth / config.heads)
+    return root.error("expected at most " + Twine(limits::kWidth) +
+                      " columns in all heads, found " + Twine(config.heads) + " heads of size " +
+                      Twine(config.headSize));
   return Error::success();
 }
 
@@ -207,8 +253,11 @@ static void readGate(const Json &root, Config &config, Fields &fields) {
                   .Case("silu", GateFunction::Silu)
                   .Default(std::nullopt);
   if (!gate || !is_contained(config.family->gates, *gate))
-    return fields.fail(
-        root.find("hidden_act")->error("expected relu2 or silu, found \"" + *name + "\""));
+    return fields.fail(root.find("hidden_act")
+                           ->error(Twine(is_contained(config.family->gates, GateFunction::Relu2)
+                                             ? "expected relu2 or silu"
+                                             : "expected silu") +
+                                   ", found \"" + *name + "\""));
   config.gate = *gate;
 }
 
@@ -271,7 +320,33 @@ static Error refuseQuantizationOptions(const Json &quantization) {
   return Error::success();
 }
 
+/// MLX writes the same object as `quantization` and as `quantization_config`.
+static Error readMlx(const Json &quantization, Config &config) {
+  if (Expected<ArrayRef<Json::Member>> members = quantization.object(); !members)
+    return members.takeError();
+  for (const auto &member : *quantization.object())
+    if (!is_contained({"group_size", "bits", "mode"}, member.key))
+      return member.value.error("unknown key: what it would change is not known");
+  if (Expected<int64_t> bits = quantization.getInteger("bits", 2, 2); !bits)
+    return bits.takeError();
+  Expected<StringRef> mode = quantization.getStringOr("mode", "affine");
+  if (!mode)
+    return mode.takeError();
+  if (*mode != "affine")
+    return quantization.find("mode")->error("expected \"affine\", found \"" + *mode + "\"");
+  Expected<int64_t> group = quantization.getInteger("group_size", 1, limits::kWidth);
+  if (!group)
+    return group.takeError();
+  if (!is_contained({32, 64, 128}, *group))
+    return quantization.find("group_size")->error("expected 32, 64 or 128, found " + Twine(*group));
+  config.form = WeightForm::Mlx;
+  config.mlxGroup = *group;
+  return Error::success();
+}
+
 static Error readQuantization(const Json &root, Config &config) {
+  if (const Json *mlx = root.find("quantization"))
+    return readMlx(*mlx, config);
   const Json *quantization = root.find("quantization_config");
   if (!quantization) {
     if (!config.family->formWithoutQuantization)
@@ -354,9 +429,42 @@ Expected<Config> readConfig(const JsonDocument &document) {
     return error;
   if (Error error = readQuantization(root, config))
     return error;
+  bool weightOnly = config.form == WeightForm::Unstated || config.form == WeightForm::Mlx;
+  if (weightOnly && config.family->weightOnly)
+    config.activations = ActivationMode::Float;
   if (Error error = readRest(root, config))
     return error;
   return config;
+}
+
+/// Wavelengths beyond original / low are stretched by the factor, those below original / high stay,
+/// and between the two a blend is taken.
+static float llama3Frequency(float frequency, const RopeScaling &scaling) {
+  constexpr double kTau = 6.283185307179586;
+  double wavelength = kTau / frequency, original = static_cast<double>(scaling.original);
+  if (wavelength < original / scaling.highFactor)
+    return frequency;
+  if (wavelength > original / scaling.lowFactor)
+    return static_cast<float>(frequency / scaling.factor);
+  double smooth =
+      (original / wavelength - scaling.lowFactor) / (scaling.highFactor - scaling.lowFactor);
+  return static_cast<float>((1 - smooth) * (frequency / scaling.factor) + smooth * frequency);
+}
+
+std::vector<float> ropeFrequencies(const Config &config) {
+  std::vector<float> frequencies(config.headSize / 2);
+  for (size_t i = 0; i < frequencies.size(); ++i) {
+    float exponent = static_cast<float>(2 * i) / static_cast<float>(config.headSize);
+    // The power in binary64, rounded once: what a good powf gives, on every machine.
+    float frequency =
+        1.0f / static_cast<float>(std::pow(config.ropeTheta, static_cast<double>(exponent)));
+    if (config.ropeScaling.kind == RopeScaling::Kind::Linear)
+      frequency = static_cast<float>(frequency / config.ropeScaling.factor);
+    if (config.ropeScaling.kind == RopeScaling::Kind::Llama3)
+      frequency = llama3Frequency(frequency, config.ropeScaling);
+    frequencies[i] = frequency;
+  }
+  return frequencies;
 }
 
 template <typename T>
@@ -399,7 +507,7 @@ Expected<Generation> readGeneration(const JsonDocument &document, int64_t vocabu
   if (Error error =
           readOptional(root, "repetition_penalty", generation.repetitionPenalty, 1e-3, 1000.0))
     return error;
-  if (Error error = readOptional(root, "top_k", generation.topK, int64_t(0), kMaxVocabulary))
+  if (Error error = readOptional(root, "top_k", generation.topK, int64_t(0), limits::kVocabulary))
     return error;
   if (Error error = readOptional(root, "max_new_tokens", generation.maxNewTokens, int64_t(0),
                                  int64_t(1) << 31))

@@ -7,13 +7,12 @@
 
 #include "frontends/import/Import.h"
 
+#include "frontends/import/Assemble.h"
 #include "frontends/import/Card.h"
-#include "frontends/import/Config.h"
-#include "frontends/import/Safetensors.h"
+#include "frontends/import/ChatTemplate.h"
+#include "frontends/import/Gguf.h"
 #include "frontends/import/Tokenizer.h"
-#include "frontends/import/Weights.h"
 #include "frontends/import/families/Family.h"
-#include "mlir/IR/Verifier.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
@@ -40,8 +39,11 @@ static std::string join(StringRef folder, StringRef name) {
 static Error refuseFile(StringRef file) {
   std::string extension = path::extension(file).lower();
   if (extension == ".gguf")
-    return fileError(file, "GGUF files are not read; give the Hugging Face folder of the model "
-                           "(config.json and model.safetensors)");
+    return fileError(file,
+                     GgufFile::isGguf(file)
+                         ? "expected a Hugging Face folder, found a GGUF file in it; give the "
+                           "path of that file"
+                         : "expected a GGUF file, found one that does not begin as GGUF");
   if (extension == ".onnx")
     return fileError(file, "ONNX files are not read; give a Hugging Face folder (config.json and "
                            "model.safetensors)");
@@ -49,8 +51,8 @@ static Error refuseFile(StringRef file) {
     return fileError(
         file, "PyTorch pickles can run code when they are opened and are never read; save the "
               "model as safetensors (save_pretrained with safe_serialization=True)");
-  return fileError(file,
-                   "expected a Hugging Face folder, its config.json or its model.safetensors");
+  return fileError(file, "expected a Hugging Face folder, its config.json or its "
+                         "model.safetensors, or a GGUF file");
 }
 
 /// The folder that `given` stands for.
@@ -88,139 +90,6 @@ static Error checkFolder(StringRef folder) {
                             "neither"
                           : "expected a Hugging Face folder with a config.json, found none");
 }
-
-namespace {
-/// Fills a ModelSpec from the tensors of a checkpoint, by the family's names.
-class Decoder {
-public:
-  Decoder(mlir::MLIRContext &context, const Checkpoint &checkpoint, const Config &config)
-      : checkpoint(checkpoint), config(config), weights(context, checkpoint, config),
-        names(chooseNames()) {}
-
-  Expected<ModelSpec> read() {
-    spec.architecture = config.family->name.str();
-    spec.files = checkpoint.files();
-    spec.hidden = config.hidden, spec.feedForward = config.feedForward;
-    spec.heads = config.heads, spec.kvHeads = config.kvHeads, spec.headSize = config.headSize;
-    spec.vocabulary = config.vocabulary, spec.maxPositions = config.maxPositions;
-    spec.epsilon = config.epsilon;
-    spec.gate =
-        config.gate == GateFunction::Relu2 ? ternary::GateKind::Relu2 : ternary::GateKind::Silu;
-    spec.frequencies = ropeFrequencies(config.ropeTheta, config.headSize);
-    if (Error error = checkNames())
-      return error;
-    if (Error error =
-            take(spec.embedding, weights.table(names.embedding, config.vocabulary, config.hidden)))
-      return error;
-    for (int64_t layer = 0; layer < config.layers; ++layer)
-      if (Error error = readLayer(layer))
-        return error;
-    if (Error error = take(spec.outputNorm, weights.gain(names.outputNorm, config.hidden)))
-      return error;
-    if (Error error = readHead())
-      return error;
-    if (Error error = weights.checkSurplus())
-      return error;
-    return std::move(spec);
-  }
-  const WeightSummary &summary() const { return weights.summary(); }
-
-private:
-  std::string inLayer(int64_t layer, StringRef module) const {
-    return (names.layer + "." + Twine(layer) + "." + module).str();
-  }
-  const TensorNames &chooseNames() const {
-    for (const TensorNames &candidate : config.family->names)
-      if (checkpoint.find((candidate.layer + ".0." + candidate.attentionSubNorm + ".weight").str()))
-        return candidate;
-    return config.family->names.front();
-  }
-
-  /// Lists the first few missing tensors at once; whoever renames them wants to see the pattern.
-  Error checkNames() const {
-    std::string text;
-    size_t missing = 0;
-    constexpr size_t kListed = 5;
-    auto check = [&](const std::string &module) {
-      if (!checkpoint.find(module + ".weight") && ++missing <= kListed)
-        text += (missing > 1 ? ", \"" : "\"") + module + ".weight\"";
-      return missing <= kListed;
-    };
-    check(names.embedding.str());
-    for (int64_t layer = 0; layer < config.layers; ++layer)
-      for (StringRef module : {names.attentionNorm, names.query, names.key, names.value,
-                               names.attentionSubNorm, names.output, names.feedForwardNorm,
-                               names.gate, names.up, names.feedForwardSubNorm, names.down})
-        if (!check(inLayer(layer, module)))
-          return createStringError(inconvertibleErrorCode(),
-                                   "missing tensors " + Twine(text) + ", ...");
-    check(names.outputNorm.str());
-    if (!missing)
-      return Error::success();
-    return createStringError(inconvertibleErrorCode(),
-                             Twine(missing > 1 ? "missing tensors " : "missing tensor ") + text);
-  }
-
-  template <typename T> static Error take(T &out, Expected<T> value) {
-    if (!value)
-      return value.takeError();
-    out = std::move(*value);
-    return Error::success();
-  }
-
-  Error readLayer(int64_t index) {
-    LayerSpec &layer = spec.layers.emplace_back();
-    int64_t attention = config.heads * config.headSize, kv = config.kvHeads * config.headSize;
-    Error failure = Error::success();
-    auto gain = [&](WeightSpec &out, StringRef module, int64_t size) {
-      if (!failure)
-        failure = take(out, weights.gain(inLayer(index, module), size));
-    };
-    auto linear = [&](LinearSpec &out, StringRef module, int64_t rows, int64_t columns) {
-      if (!failure)
-        failure = take(out, weights.linear(inLayer(index, module), rows, columns));
-    };
-    gain(layer.attentionNorm, names.attentionNorm, config.hidden);
-    linear(layer.query, names.query, attention, config.hidden);
-    linear(layer.key, names.key, kv, config.hidden);
-    linear(layer.value, names.value, kv, config.hidden);
-    gain(layer.attentionSubNorm, names.attentionSubNorm, attention);
-    linear(layer.output, names.output, config.hidden, attention);
-    gain(layer.feedForwardNorm, names.feedForwardNorm, config.hidden);
-    linear(layer.gate, names.gate, config.feedForward, config.hidden);
-    linear(layer.up, names.up, config.feedForward, config.hidden);
-    gain(layer.feedForwardSubNorm, names.feedForwardSubNorm, config.feedForward);
-    linear(layer.down, names.down, config.hidden, config.feedForward);
-    return failure;
-  }
-
-  /// A head beside a tied embedding is taken as a copy only if it is one.
-  Error readHead() {
-    std::string name = names.head.str() + ".weight";
-    const TensorInfo *head = checkpoint.find(name);
-    if (!config.tied.value_or(!head)) {
-      Expected<WeightSpec> table = weights.table(names.head, config.vocabulary, config.hidden);
-      if (!table)
-        return table.takeError();
-      spec.head = *table;
-      return Error::success();
-    }
-    const TensorInfo *embedding = checkpoint.find(names.embedding.str() + ".weight");
-    if (head && (head->dtype != embedding->dtype ||
-                 checkpoint.bytes(*head) != checkpoint.bytes(*embedding)))
-      return checkpoint.error(*head,
-                              "differs from the embedding, though tie_word_embeddings is true");
-    weights.ignore(name);
-    return Error::success();
-  }
-
-  const Checkpoint &checkpoint;
-  const Config &config;
-  Weights weights;
-  const TensorNames &names;
-  ModelSpec spec;
-};
-} // namespace
 
 static Error withFolder(StringRef folder, Error error) {
   std::string text = toString(std::move(error));
@@ -263,7 +132,8 @@ static std::string findLicence(StringRef folder) {
   return "";
 }
 
-static Expected<ImportedModel> importFolder(mlir::MLIRContext &context, StringRef folder) {
+static Expected<ImportedModel> importFolder(mlir::MLIRContext &context, StringRef folder,
+                                            const ImportOptions &options) {
   if (Error error = checkFolder(folder))
     return error;
   std::string configPath = join(folder, "config.json");
@@ -281,31 +151,37 @@ static Expected<ImportedModel> importFolder(mlir::MLIRContext &context, StringRe
     return checkpoint.takeError();
   if (Error error = checkStated(configPath, *config, *checkpoint))
     return error;
-  Decoder decoder(context, *checkpoint, *config);
-  Expected<ModelSpec> spec = decoder.read();
-  if (!spec)
-    return spec.takeError();
+  Expected<ImportedModel> model =
+      assemble(context, {*checkpoint, *config, *generation, findLicence(folder)}, options);
+  if (!model)
+    return model.takeError();
 
   Expected<std::string> tokenizer =
       importTokenizer(folder, static_cast<uint64_t>(config->vocabulary));
   if (!tokenizer)
     return tokenizer.takeError();
+  Expected<std::string> chatTemplate = readChatTemplate(folder);
+  if (!chatTemplate)
+    return chatTemplate.takeError();
 
-  ImportedModel model;
-  model.folder = folder.str();
-  model.tokenizerBlob = std::move(*tokenizer);
-  model.module = buildModel(context, *spec);
-  if (failed(mlir::verify(*model.module)))
-    return fileError(folder, "the imported module does not verify");
-  model.card = makeCard(*config, *generation, *spec, decoder.summary(), findLicence(folder));
+  model->folder = folder.str();
+  model->tokenizerBlob = std::move(*tokenizer);
+  addChatTemplate(model->card, *chatTemplate);
   return model;
 }
 
-Expected<ImportedModel> importModel(mlir::MLIRContext &context, StringRef given) {
+Expected<ImportedModel> importModel(mlir::MLIRContext &context, StringRef given,
+                                    const ImportOptions &options) {
+  if (GgufFile::isGguf(given)) {
+    Expected<ImportedModel> model = importGguf(context, given, options);
+    if (!model)
+      return withFolder(given, model.takeError());
+    return model;
+  }
   Expected<std::string> folder = findFolder(given);
   if (!folder)
     return folder.takeError();
-  Expected<ImportedModel> model = importFolder(context, *folder);
+  Expected<ImportedModel> model = importFolder(context, *folder, options);
   if (!model)
     return withFolder(*folder, model.takeError());
   return model;

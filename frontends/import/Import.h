@@ -12,23 +12,38 @@
 #include "mlir/IR/OwningOpRef.h"
 #include "llvm/Support/Error.h"
 
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace tern::import {
 
-/// What a checkpoint becomes: IR that names its weights, and the two byte blobs that travel with it.
+/// What a checkpoint becomes: IR that names its weights, and the two byte blobs that travel with
+/// it.
 struct ImportedModel {
   mlir::OwningOpRef<mlir::ModuleOp> module;
-  std::string folder;        ///< where `ternary.files` are
-  std::string tokenizerBlob; ///< tern/tokenizer_blob.h; empty when the model has none
-  std::string card;          ///< JSON: family, sizes, tokens, sampling defaults, licence
+  std::string folder;                ///< where `ternary.files` are
+  std::string tokenizerBlob;         ///< tern/tokenizer_blob.h; empty when the model has none
+  std::string card;                  ///< JSON: family, sizes, tokens, sampling defaults, licence
+  std::vector<std::string> warnings; ///< what is odd but harmless
 };
 
-/// Imports the checkpoint at `path` (a Hugging Face folder, or a file in it). Validates everything before it builds IR; weights
-/// stay in their files. Errors name file, place, expected and found.
-llvm::Expected<ImportedModel> importModel(mlir::MLIRContext &context, llvm::StringRef path);
+/// What a checkpoint does not say, or what is to be done otherwise than it says.
+struct ImportOptions {
+  std::optional<ternary::Activations> activations; ///< of linear layers
+  std::optional<ternary::GateKind> gate;
+  /// How tensors of GGUF's type I2_S lie: I2S, I2SL64 or I2SL4Row. No file tells.
+  ternary::Encoding i2sLayout = ternary::Encoding::I2S;
+};
 
-/// A model of random weights in a known shape ("bitnet-2b4t", "bitnet-0.7b", ...), no file needed and no tokenizer.
+/// Imports the checkpoint at `path`: a Hugging Face folder or a file in it, or a GGUF file.
+/// Validates everything before it builds IR; weights stay in their files. Errors name file, place,
+/// expected and found.
+llvm::Expected<ImportedModel> importModel(mlir::MLIRContext &context, llvm::StringRef path,
+                                          const ImportOptions &options = {});
+
+/// A model of random weights in a known shape ("bitnet-2b4t", "bitnet-0.7b", ...), no file needed
+/// and no tokenizer.
 llvm::Expected<ImportedModel> syntheticModel(mlir::MLIRContext &context, llvm::StringRef shape);
 /// The names syntheticModel knows.
 llvm::ArrayRef<llvm::StringRef> syntheticShapes();

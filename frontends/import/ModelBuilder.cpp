@@ -12,22 +12,10 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/MapVector.h"
 
-#include <cmath>
-
 using namespace mlir;
 using namespace tern::ternary;
 
 namespace tern::import {
-
-std::vector<float> ropeFrequencies(double theta, int64_t headSize) {
-  std::vector<float> frequencies(headSize / 2);
-  for (int64_t i = 0; i < headSize / 2; ++i) {
-    float exponent = static_cast<float>(2 * i) / static_cast<float>(headSize);
-    // The power in binary64, rounded once: what a good powf gives, on every machine.
-    frequencies[i] = 1.0f / static_cast<float>(std::pow(theta, static_cast<double>(exponent)));
-  }
-  return frequencies;
-}
 
 namespace {
 class ModelBuilder {
@@ -171,7 +159,7 @@ private:
         {wanted, b.getIndexAttr(spec.hidden)}, {b.getIndexAttr(1), b.getIndexAttr(1)});
     Value normed =
         RmsNormOp::create(b, loc, tail.getType(), tail, load("output_norm", spec.outputNorm),
-                          b.getF32FloatAttr(spec.epsilon));
+                          b.getF32FloatAttr(spec.epsilon), nullptr);
     Value head = spec.head ? load("output", *spec.head) : table;
     Value logits = HeadOp::create(b, loc, rows(spec.vocabulary), normed, head);
     func::ReturnOp::create(b, loc, logits);

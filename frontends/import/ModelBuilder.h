@@ -32,11 +32,12 @@ struct LinearSpec {
 struct LayerSpec {
   WeightSpec attentionNorm;
   LinearSpec query, key, value;
-  WeightSpec attentionSubNorm;
+  std::optional<WeightSpec> queryNorm, keyNorm; ///< of each head
+  std::optional<WeightSpec> attentionSubNorm;
   LinearSpec output;
   WeightSpec feedForwardNorm;
   LinearSpec gate, up;
-  WeightSpec feedForwardSubNorm;
+  std::optional<WeightSpec> feedForwardSubNorm;
   LinearSpec down;
 };
 
@@ -48,14 +49,12 @@ struct ModelSpec {
   int64_t vocabulary = 0, maxPositions = 0;
   float epsilon = 0;
   ternary::GateKind gate = ternary::GateKind::Relu2;
+  ternary::Activations activations = ternary::Activations::Int8PerToken;
   std::vector<float> frequencies; ///< headSize / 2, radians a position
   WeightSpec embedding, outputNorm;
   std::optional<WeightSpec> head; ///< absent: the embedding
   std::vector<LayerSpec> layers;
 };
-
-/// HF's rotary frequencies: 1 / theta^(2 i / headSize), each step rounded to binary32.
-std::vector<float> ropeFrequencies(double theta, int64_t headSize);
 
 /// The module of the "import" stage; loads the dialects it needs.
 mlir::OwningOpRef<mlir::ModuleOp> buildModel(mlir::MLIRContext &context, const ModelSpec &spec);

@@ -67,6 +67,13 @@ Expected<MappedFile> MappedFile::open(StringRef path, uint64_t most) {
   return file;
 }
 
+Expected<uint32_t> Reader::readU32(StringRef what) {
+  Expected<ArrayRef<uint8_t>> field = take(4, what);
+  if (!field)
+    return field.takeError();
+  return support::endian::read32le(field->data());
+}
+
 Expected<uint64_t> Reader::readU64(StringRef what) {
   Expected<ArrayRef<uint8_t>> field = take(8, what);
   if (!field)

@@ -57,9 +57,14 @@ public:
   uint64_t offset() const { return position; }
   uint64_t remaining() const { return bytes.size() - position; }
 
-  /// A little-endian integer.
+  /// Little-endian integers.
+  llvm::Expected<uint32_t> readU32(llvm::StringRef what);
   llvm::Expected<uint64_t> readU64(llvm::StringRef what);
   llvm::Expected<llvm::ArrayRef<uint8_t>> take(uint64_t count, llvm::StringRef what);
+  /// The bytes read since `start`.
+  llvm::ArrayRef<uint8_t> since(uint64_t start) const {
+    return bytes.slice(start, position - start);
+  }
 
   /// file: at byte N: message
   llvm::Error error(const llvm::Twine &message) const;

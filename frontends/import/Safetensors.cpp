@@ -256,7 +256,16 @@ Error Checkpoint::addFile(StringRef inside, StringRef name) {
   Expected<std::vector<TensorInfo>> tensors = parseSafetensors(path, file->bytes());
   if (!tensors)
     return tensors.takeError();
-  for (TensorInfo &tensor : *tensors) {
+  if (Error error = addTensors(path, std::move(*tensors)))
+    return error;
+  names.push_back(name.str());
+  mapped.push_back(std::move(*file));
+  return Error::success();
+}
+
+/// Tensors of the file that `names` and `mapped` get next.
+Error Checkpoint::addTensors(StringRef path, std::vector<TensorInfo> tensors) {
+  for (TensorInfo &tensor : tensors) {
     tensor.file = static_cast<unsigned>(names.size());
     auto [entry, isNew] = byName.try_emplace(tensor.name, infos.size());
     if (!isNew)
@@ -266,8 +275,6 @@ Error Checkpoint::addFile(StringRef inside, StringRef name) {
   }
   if (infos.size() > kMaxTensors)
     return fileError(path, "expected at most " + Twine(kMaxTensors) + " tensors in all shards");
-  names.push_back(name.str());
-  mapped.push_back(std::move(*file));
   return Error::success();
 }
 

@@ -17,11 +17,12 @@
 
 namespace tern::import {
 
-/// One tensor of a safetensors file: offsets are from the file's first byte, already checked.
+/// One tensor of a safetensors or GGUF file: offsets are from the file's first byte, already
+/// checked.
 struct TensorInfo {
   std::string name;
-  std::string dtype; ///< as the file spells it: "BF16", "U8", ...
-  llvm::SmallVector<int64_t, 4> shape;
+  std::string dtype; ///< as the file spells it: "BF16", "U8", ...; of GGUF: "I2_S", "TQ1_0", ...
+  llvm::SmallVector<int64_t, 4> shape; ///< rows first; of GGUF: its dimensions reversed
   uint64_t offset = 0, bytes = 0;
   unsigned file = 0; ///< index into Checkpoint::files
 
@@ -41,7 +42,8 @@ llvm::Expected<std::vector<TensorInfo>> parseSafetensors(llvm::StringRef file,
 using ShardMap = std::vector<std::pair<std::string, std::string>>;
 llvm::Expected<ShardMap> parseShardIndex(llvm::StringRef file, llvm::StringRef text);
 
-/// The tensors of a Hugging Face folder: model.safetensors, or the shards of its index.
+/// The tensors of a Hugging Face folder (model.safetensors, or the shards of its index), or of a
+/// GGUF model and its parts.
 class Checkpoint {
 public:
   static llvm::Expected<Checkpoint> open(llvm::StringRef folder);
@@ -60,7 +62,9 @@ public:
   llvm::Error error(const TensorInfo &tensor, const llvm::Twine &message) const;
 
 private:
+  friend class GgufFile;
   llvm::Error addFile(llvm::StringRef folder, llvm::StringRef name);
+  llvm::Error addTensors(llvm::StringRef path, std::vector<TensorInfo> tensors);
   llvm::Error addShards(llvm::StringRef folder, llvm::StringRef index);
 
   std::string folder;

@@ -6,8 +6,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "frontends/import/Card.h"
+#include "frontends/import/Decoder.h"
 #include "frontends/import/Import.h"
 #include "frontends/import/families/Bitnet.h"
+#include "frontends/import/families/Qwen3.h"
 
 #include "mlir/IR/Verifier.h"
 #include "llvm/ADT/STLExtras.h"
@@ -25,28 +27,34 @@ struct Shape {
   int64_t hidden, layers, heads, kvHeads, headSize, feedForward, vocabulary, maxPositions;
   double theta;
   GateFunction gate;
+  const Family *family = &kBitnet;
+  int64_t group = 0; ///< columns of a scale; 0: one scale a matrix
 };
 
-// The published shapes of BitNet b1.58 2B4T and of 1bitLLM's bitnet_b1_58 large, xl and 3B; then
-// three for tests: "tiny" has every size small, "tiny-odd" has sizes that no tile divides.
+// The published shapes of BitNet b1.58 2B4T, of 1bitLLM's bitnet_b1_58 large, xl and 3B, and of
+// Ternary Bonsai 1.7B; then four for tests: "tiny" has every size small, "tiny-odd" has sizes that
+// no tile divides, "tiny-bonsai" has float activations and scale groups.
 constexpr GateFunction kRelu2 = GateFunction::Relu2, kSilu = GateFunction::Silu;
 constexpr Shape kShapes[] = {
     {"bitnet-2b4t", 2560, 30, 20, 5, 128, 6912, 128256, 4096, 500000, kRelu2},
     {"bitnet-3b", 3200, 26, 32, 32, 100, 8640, 32002, 2048, 10000, kSilu},
     {"bitnet-xl", 2048, 24, 32, 32, 64, 5460, 32002, 2048, 10000, kSilu},
     {"bitnet-0.7b", 1536, 24, 16, 16, 96, 4096, 32002, 2048, 10000, kSilu},
+    {"bonsai-1.7b", 2048, 28, 16, 8, 128, 6144, 151669, 32768, 1000000, kSilu, &kQwen3, 128},
     {"tiny-stories", 512, 6, 8, 4, 64, 1408, 4096, 512, 10000, kRelu2},
     {"tiny", 64, 2, 4, 2, 16, 128, 96, 64, 10000, kRelu2},
     {"tiny-odd", 60, 3, 5, 1, 12, 92, 77, 48, 10000, kSilu},
+    {"tiny-bonsai", 128, 2, 4, 2, 64, 256, 96, 64, 10000, kSilu, &kQwen3, 64},
 };
-constexpr StringRef kNames[] = {kShapes[0].name, kShapes[1].name, kShapes[2].name, kShapes[3].name,
-                                kShapes[4].name, kShapes[5].name, kShapes[6].name};
+constexpr StringRef kNames[] = {kShapes[0].name, kShapes[1].name, kShapes[2].name,
+                                kShapes[3].name, kShapes[4].name, kShapes[5].name,
+                                kShapes[6].name, kShapes[7].name, kShapes[8].name};
 static_assert(std::size(kNames) == std::size(kShapes));
 
 /// Hands out weights, each with a seed of its own.
 class RandomWeights {
 public:
-  explicit RandomWeights(mlir::MLIRContext &context) : context(context) {}
+  RandomWeights(mlir::MLIRContext &context, int64_t group) : context(context), group(group) {}
 
   WeightSpec gain(int64_t size) {
     counts.floats += size;
@@ -62,10 +70,13 @@ public:
     counts.ternary += rows * columns;
     WeightSpec trits = {RankedTensorType::get({rows, columns}, TritType::get(&context)),
                         source({rows, columns}, Derivation::None)};
+    auto float32 = mlir::Float32Type::get(&context);
+    if (group)
+      return {trits, WeightSpec{RankedTensorType::get({rows, columns / group}, float32),
+                                source({rows, columns / group}, Derivation::None)}};
     // The mean magnitude of a few random floats: a scale must be above 0.
-    WeightSpec scale = {RankedTensorType::get({1}, mlir::Float32Type::get(&context)),
-                        source({1, 64}, Derivation::AbsmeanScale)};
-    return {trits, scale};
+    return {trits, WeightSpec{RankedTensorType::get({1}, float32),
+                              source({1, 64}, Derivation::AbsmeanScale)}};
   }
   const WeightSummary &summary() const { return counts; }
 
@@ -76,6 +87,7 @@ private:
   }
 
   mlir::MLIRContext &context;
+  const int64_t group;
   int64_t seed = 0;
   WeightSummary counts;
 };
@@ -83,8 +95,9 @@ private:
 
 static Config makeConfig(const Shape &shape) {
   Config config;
-  config.family = &kBitnet;
-  config.architecture = kBitnet.architectures.front().str();
+  config.family = shape.family;
+  config.architecture = shape.family->architectures.front().str();
+  config.activations = shape.family->weightOnly ? ActivationMode::Float : ActivationMode::Int8;
   config.hidden = shape.hidden, config.layers = shape.layers, config.heads = shape.heads;
   config.kvHeads = shape.kvHeads, config.headSize = shape.headSize;
   config.feedForward = shape.feedForward, config.vocabulary = shape.vocabulary;
@@ -98,14 +111,7 @@ static Config makeConfig(const Shape &shape) {
 }
 
 static ModelSpec makeSpec(const Config &config, RandomWeights &random) {
-  ModelSpec spec;
-  spec.architecture = config.family->name.str();
-  spec.hidden = config.hidden, spec.feedForward = config.feedForward;
-  spec.heads = config.heads, spec.kvHeads = config.kvHeads, spec.headSize = config.headSize;
-  spec.vocabulary = config.vocabulary, spec.maxPositions = config.maxPositions;
-  spec.epsilon = config.epsilon;
-  spec.gate = config.gate == GateFunction::Relu2 ? GateKind::Relu2 : GateKind::Silu;
-  spec.frequencies = ropeFrequencies(config.ropeTheta, config.headSize);
+  ModelSpec spec = emptySpec(config);
   spec.embedding = random.table(config.vocabulary, config.hidden);
   int64_t attention = config.heads * config.headSize, kv = config.kvHeads * config.headSize;
   for (int64_t i = 0; i < config.layers; ++i) {
@@ -114,12 +120,19 @@ static ModelSpec makeSpec(const Config &config, RandomWeights &random) {
     layer.query = random.linear(attention, config.hidden);
     layer.key = random.linear(kv, config.hidden);
     layer.value = random.linear(kv, config.hidden);
-    layer.attentionSubNorm = random.gain(attention);
+    const bool subNorms = config.family == &kBitnet;
+    if (subNorms) {
+      layer.attentionSubNorm = random.gain(attention);
+    } else {
+      layer.queryNorm = random.gain(config.headSize);
+      layer.keyNorm = random.gain(config.headSize);
+    }
     layer.output = random.linear(config.hidden, attention);
     layer.feedForwardNorm = random.gain(config.hidden);
     layer.gate = random.linear(config.feedForward, config.hidden);
     layer.up = random.linear(config.feedForward, config.hidden);
-    layer.feedForwardSubNorm = random.gain(config.feedForward);
+    if (subNorms)
+      layer.feedForwardSubNorm = random.gain(config.feedForward);
     layer.down = random.linear(config.hidden, config.feedForward);
     spec.layers.push_back(std::move(layer));
   }
@@ -135,13 +148,13 @@ Expected<ImportedModel> syntheticModel(mlir::MLIRContext &context, StringRef nam
                                                            join(ArrayRef<StringRef>(kNames), ", "));
   context.loadDialect<TernaryDialect>();
   Config config = makeConfig(*shape);
-  RandomWeights random(context);
+  RandomWeights random(context, shape->group);
   ModelSpec spec = makeSpec(config, random);
   ImportedModel model;
   model.module = buildModel(context, spec);
   if (failed(mlir::verify(*model.module)))
     return createStringError(inconvertibleErrorCode(), "the synthetic module does not verify");
-  model.card = makeCard(config, Generation(), spec, random.summary(), "");
+  model.card = makeCard({config, config.activations, Generation(), spec, random.summary(), ""});
   return model;
 }
 

@@ -14,7 +14,6 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
-#include "llvm/Support/ConvertUTF.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
@@ -27,12 +26,6 @@ namespace tern::import {
 namespace {
 
 constexpr size_t kMaxAddedBytes = 1024;
-
-/// Special tokens that end a turn in the chat forms of the families we import.
-bool endsTurn(StringRef text) {
-  return is_contained<StringRef>(
-      {"<|eot_id|>", "<|im_end|>", "<|endoftext|>", "<|end_of_text|>", "<end_of_turn>"}, text);
-}
 
 /// Collects the parts of one tokenizer.
 class Importer {
@@ -375,30 +368,13 @@ Error Importer::readEndIds(const Json &root) {
   return Error::success();
 }
 
-/// The bytes that a token of a byte-level vocabulary stands for, or nothing where it is not written
-/// in the alphabet.
-static std::optional<std::string> bytesOf(StringRef text) {
-  std::string bytes;
-  const UTF8 *at = text.bytes_begin();
-  while (at < text.bytes_end()) {
-    UTF32 character = 0;
-    if (convertUTF8Sequence(&at, text.bytes_end(), &character, strictConversion) != conversionOK)
-      return std::nullopt;
-    int byte = alphabetToByte(character);
-    if (byte < 0)
-      return std::nullopt;
-    bytes += static_cast<char>(byte);
-  }
-  return bytes;
-}
-
 void Importer::describeTokens() {
   bool byteLevel = model.flags & TERN_TOKENIZER_BYTE_LEVEL;
   for (TokenizerModel::Token &token : model.tokens) {
     StringRef text = token.text;
     uint8_t byte = 0;
     if (byteLevel && (token.flags & TERN_TOKENIZER_TOKEN_MODEL)) {
-      std::optional<std::string> bytes = bytesOf(text);
+      std::optional<std::string> bytes = alphabetToBytes(text);
       // Added tokens, and what no text can produce, stand for themselves.
       if (bytes && (!added.contains(text) || *bytes == text))
         token.text = std::move(*bytes);

@@ -11,6 +11,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/ADT/bit.h"
+#include "llvm/Support/ConvertUTF.h"
 #include "llvm/Support/MathExtras.h"
 
 #include <cstring>
@@ -33,6 +34,26 @@ int alphabetToByte(uint32_t character) {
     if (!printable(b) && next++ == character)
       return static_cast<int>(b);
   return -1;
+}
+
+std::optional<std::string> alphabetToBytes(StringRef text) {
+  std::string bytes;
+  const UTF8 *at = text.bytes_begin();
+  while (at < text.bytes_end()) {
+    UTF32 character = 0;
+    if (convertUTF8Sequence(&at, text.bytes_end(), &character, strictConversion) != conversionOK)
+      return std::nullopt;
+    int byte = alphabetToByte(character);
+    if (byte < 0)
+      return std::nullopt;
+    bytes += static_cast<char>(byte);
+  }
+  return bytes;
+}
+
+bool endsTurn(StringRef text) {
+  return is_contained<StringRef>(
+      {"<|eot_id|>", "<|im_end|>", "<|endoftext|>", "<|end_of_text|>", "<end_of_turn>"}, text);
 }
 
 namespace {

@@ -9,8 +9,10 @@
 #define TERN_FRONTENDS_IMPORT_TOKENIZERMODEL_H
 
 #include "tern/tokenizer_blob.h"
+#include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,6 +54,12 @@ llvm::Expected<std::string> writeTokenizerBlob(const TokenizerModel &model);
 
 /// A character of byte-level BPE's alphabet to its byte, or -1.
 int alphabetToByte(uint32_t character);
+/// The bytes that a token of a byte-level vocabulary stands for, or nothing where it is not written
+/// in the alphabet.
+std::optional<std::string> alphabetToBytes(llvm::StringRef text);
+
+/// True for special tokens that end a turn in the chat forms of the families we import.
+bool endsTurn(llvm::StringRef text);
 
 } // namespace tern::import
 

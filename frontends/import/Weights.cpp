@@ -7,7 +7,9 @@
 
 #include "frontends/import/Weights.h"
 
+#include "dialect/BlockFormats.h"
 #include "frontends/import/TernaryFloats.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FormatVariadic.h"
 
 #include <cmath>
@@ -21,8 +23,9 @@ namespace tern::import {
 /// Bytes of each matrix that the card's share of zeros is counted from.
 static constexpr size_t kSampleBytes = 65536;
 
-Weights::Weights(mlir::MLIRContext &context, const Checkpoint &checkpoint, const Config &config)
-    : context(context), checkpoint(checkpoint), config(config) {
+Weights::Weights(mlir::MLIRContext &context, const Checkpoint &checkpoint, const Config &config,
+                 Encoding i2sLayout)
+    : context(context), checkpoint(checkpoint), config(config), i2sLayout(i2sLayout) {
   context.loadDialect<TernaryDialect>();
 }
 
@@ -36,8 +39,8 @@ Expected<const TensorInfo *> Weights::need(StringRef name) {
 Error Weights::expectShape(const TensorInfo &tensor, ArrayRef<int64_t> shape) const {
   if (ArrayRef<int64_t>(tensor.shape) == shape)
     return Error::success();
-  return checkpoint.error(tensor, "expected shape " + describeShape(shape) +
-                                      " from config.json, found " + tensor.describe());
+  return checkpoint.error(tensor, "expected shape " + describeShape(shape) + " from " +
+                                      config.place + ", found " + tensor.describe());
 }
 
 Expected<Encoding> Weights::floatEncoding(const TensorInfo &tensor) const {
@@ -48,6 +51,31 @@ Expected<Encoding> Weights::floatEncoding(const TensorInfo &tensor) const {
   if (tensor.dtype == "BF16")
     return Encoding::BF16;
   return checkpoint.error(tensor, "expected F32, F16 or BF16, found " + tensor.describe());
+}
+
+/// The encoding of a GGUF block type.
+static std::optional<Encoding> blockEncoding(StringRef dtype) {
+  return StringSwitch<std::optional<Encoding>>(dtype)
+      .Case("I2_S", Encoding::I2S)
+      .Case("TQ1_0", Encoding::TQ1_0)
+      .Case("TQ2_0", Encoding::TQ2_0)
+      .Case("Q2_0", Encoding::Q2_0)
+      .Case("PQ2_0", Encoding::PQ2_0)
+      .Case("PTQ1_0", Encoding::PTQ1_0)
+      .Case("IQ1_BN", Encoding::IQ1_BN)
+      .Case("IQ2_BN", Encoding::IQ2_BN)
+      .Case("Q8_0", Encoding::Q8_0)
+      .Case("Q4_0", Encoding::Q4_0)
+      .Case("Q4_1", Encoding::Q4_1)
+      .Case("Q5_0", Encoding::Q5_0)
+      .Case("Q4_K", Encoding::Q4_K)
+      .Case("Q5_K", Encoding::Q5_K)
+      .Case("Q6_K", Encoding::Q6_K)
+      .Default(std::nullopt);
+}
+
+static blocks::Format formatOf(Encoding encoding) {
+  return static_cast<blocks::Format>(static_cast<uint32_t>(encoding));
 }
 
 SourceAttr Weights::source(const TensorInfo &tensor, ArrayRef<int64_t> shape, Encoding encoding,
@@ -90,24 +118,185 @@ Expected<WeightSpec> Weights::table(StringRef module, int64_t rows, int64_t colu
   if (!found)
     return found.takeError();
   const TensorInfo &tensor = **found;
+  counts.floats += rows * columns;
+  mlir::Type f16 = mlir::Float16Type::get(&context), f32 = mlir::Float32Type::get(&context);
+  if (config.form == WeightForm::Mlx && tensor.dtype == "U32") {
+    Expected<LinearSpec> codes = mlx(tensor, module, rows, columns);
+    if (!codes)
+      return codes.takeError();
+    SourceAttr trits = codes->weight.source;
+    SourceAttr source = SourceAttr::get(&context, trits.getFile(), trits.getOffset(),
+                                        trits.getBytes(), trits.getShape(), trits.getEncoding(),
+                                        Derivation::None, 0, codes->scale->source);
+    bool half = codes->scale->source.getEncoding() == Encoding::F16;
+    return WeightSpec{RankedTensorType::get({rows, columns}, half ? f16 : f32), source};
+  }
+  if (Error error = expectShape(tensor, {rows, columns}))
+    return error;
+  if (std::optional<Encoding> encoding = blockEncoding(tensor.dtype)) {
+    if (*encoding == Encoding::I2S)
+      return checkpoint.error(tensor, "a token table of type I2_S is broken: its one scale cannot "
+                                      "hold an embedding; convert the model again with the "
+                                      "embedding in F16");
+    // A ternary block's values are its f16 scale, 0, or the scale negated.
+    bool half = blocks::isTernary(formatOf(*encoding)) && *encoding != Encoding::IQ2_BN;
+    return WeightSpec{RankedTensorType::get({rows, columns}, half ? f16 : f32),
+                      source(tensor, {rows, columns}, *encoding, Derivation::None)};
+  }
   Expected<Encoding> encoding = floatEncoding(tensor);
   if (!encoding)
     return encoding.takeError();
-  if (Error error = expectShape(tensor, {rows, columns}))
-    return error;
-  counts.floats += rows * columns;
   return WeightSpec{RankedTensorType::get({rows, columns}, elementType(context, *encoding)),
                     source(tensor, {rows, columns}, *encoding, Derivation::None)};
 }
 
-Expected<LinearSpec> Weights::linear(StringRef module, int64_t rows, int64_t columns) {
+Expected<std::vector<float>> Weights::factors(StringRef name, int64_t size) {
+  Expected<const TensorInfo *> found = need(name);
+  if (!found)
+    return found.takeError();
+  const TensorInfo &tensor = **found;
+  Expected<Encoding> encoding = floatEncoding(tensor);
+  if (!encoding)
+    return encoding.takeError();
+  if (Error error = expectShape(tensor, {size}))
+    return error;
+  std::vector<float> values(size);
+  for (int64_t i = 0; i < size; ++i) {
+    values[i] = floatAt(checkpoint.bytes(tensor), *encoding, i);
+    if (!(values[i] > 0) || !std::isnormal(values[i]))
+      return checkpoint.error(tensor, "element " + Twine(i) + ": expected a number above 0");
+  }
+  return values;
+}
+
+Expected<LinearSpec> Weights::linear(StringRef module, int64_t rows, int64_t columns,
+                                     int64_t ropeHeads) {
   Expected<const TensorInfo *> found = need((module + ".weight").str());
   if (!found)
     return found.takeError();
   counts.ternary += rows * columns;
+  counts.types.insert((*found)->dtype);
+  Expected<LinearSpec> linear = readLinear(**found, module, rows, columns);
+  if (linear && ropeHeads && config.interleavedRope)
+    permute(*linear, ropeHeads);
+  return linear;
+}
+
+Expected<LinearSpec> Weights::readLinear(const TensorInfo &tensor, StringRef module, int64_t rows,
+                                         int64_t columns) {
+  if (config.form == WeightForm::Mlx && tensor.dtype == "U32")
+    return mlx(tensor, module, rows, columns);
+  if (config.form == WeightForm::Gguf)
+    if (std::optional<Encoding> encoding = blockEncoding(tensor.dtype))
+      return blocks(tensor, *encoding, module, rows, columns);
   // Some writers declare the packed bytes signed.
-  bool isPacked = (*found)->dtype == "U8" || (*found)->dtype == "I8";
-  return isPacked ? packed(**found, module, rows, columns) : floats(**found, module, rows, columns);
+  bool isPacked = tensor.dtype == "U8" || tensor.dtype == "I8";
+  return isPacked ? packed(tensor, module, rows, columns) : floats(tensor, module, rows, columns);
+}
+
+void Weights::permute(LinearSpec &linear, int64_t heads) const {
+  auto permuted = [&](SourceAttr source) {
+    return SourceAttr::get(&context, source.getFile(), source.getOffset(), source.getBytes(),
+                           source.getShape(), source.getEncoding(), source.getDerive(), heads,
+                           source.getScales());
+  };
+  linear.weight.source = permuted(linear.weight.source);
+  // One scale for the tensor has no rows.
+  if (linear.scale && linear.scale->type.getDimSize(0) != 1)
+    linear.scale->source = permuted(linear.scale->source);
+}
+
+/// Upstream's BitNet files may carry a scale beside the matrix.
+Error Weights::refuseExtraScale(StringRef module) const {
+  if (const TensorInfo *scale = checkpoint.find((module + ".scale").str()))
+    return checkpoint.error(*scale, "a scale beside a matrix that has scales of its own is not "
+                                    "supported; convert the original checkpoint again");
+  return Error::success();
+}
+
+Expected<LinearSpec> Weights::blocks(const TensorInfo &tensor, Encoding encoding, StringRef module,
+                                     int64_t rows, int64_t columns) {
+  if (!blocks::isTernary(formatOf(encoding)))
+    return checkpoint.error(
+        tensor, "expected a ternary type for a linear layer, found " + tensor.dtype +
+                    ": writers fall back to it where columns do not fill the blocks; convert with "
+                    "type I2_S or F16, or take the original checkpoint");
+  if (Error error = expectShape(tensor, {rows, columns}))
+    return error;
+  if (Error error = refuseExtraScale(module))
+    return error;
+  bool whole = encoding == Encoding::I2S;
+  if (whole)
+    encoding = i2sLayout;
+  blocks::Format format = formatOf(encoding);
+  if (std::optional<int64_t> bytes = blocks::tensorBytes(format, rows, columns);
+      !bytes || *bytes != static_cast<int64_t>(tensor.bytes))
+    return checkpoint.error(tensor, "expected " + Twine(blocks::shapeRule(format)) + ", found " +
+                                        tensor.describe());
+  int64_t groups = whole ? 1 : columns / blocks::scaleColumns(format, columns);
+  SmallVector<int64_t, 2> shape = {whole ? 1 : rows};
+  if (groups > 1)
+    shape.push_back(groups);
+  WeightSpec trits = {RankedTensorType::get({rows, columns}, TritType::get(&context)),
+                      source(tensor, {rows, columns}, encoding, Derivation::None)};
+  WeightSpec scales = {RankedTensorType::get(shape, mlir::Float32Type::get(&context)),
+                       source(tensor, {rows, columns}, encoding, Derivation::BlockScale)};
+  return LinearSpec{trits, scales};
+}
+
+Error Weights::checkBiases(const TensorInfo &scales, StringRef module, int64_t count) {
+  Expected<const TensorInfo *> found = need((module + ".biases").str());
+  if (!found)
+    return found.takeError();
+  const TensorInfo &biases = **found;
+  if (biases.dtype != scales.dtype || biases.shape != scales.shape)
+    return checkpoint.error(biases, "expected " + scales.describe() + " as the scales are, found " +
+                                        biases.describe());
+  Expected<Encoding> encoding = floatEncoding(scales);
+  if (!encoding)
+    return encoding.takeError();
+  for (int64_t i = 0; i < count; ++i) {
+    float scale = floatAt(checkpoint.bytes(scales), *encoding, i);
+    float bias = floatAt(checkpoint.bytes(biases), *encoding, i);
+    if (!std::isfinite(scale) || scale != -bias)
+      return checkpoint.error(
+          biases, formatv("element {0}: expected {1}, the negated scale, found {2}: these weights "
+                          "are not ternary",
+                          i, -scale, bias)
+                      .str());
+    counts.leastScale = scale == 0 ? counts.leastScale : std::min(counts.leastScale, scale);
+    counts.mostScale = std::max(counts.mostScale, scale);
+  }
+  return Error::success();
+}
+
+Expected<LinearSpec> Weights::mlx(const TensorInfo &codes, StringRef module, int64_t rows,
+                                  int64_t columns) {
+  if (columns % config.mlxGroup)
+    return checkpoint.error(codes, "expected columns in groups of " + Twine(config.mlxGroup) +
+                                       ", found " + Twine(columns) + " columns");
+  if (Error error = expectShape(codes, {rows, columns / 16}))
+    return error;
+  Expected<const TensorInfo *> found = need((module + ".scales").str());
+  if (!found)
+    return found.takeError();
+  const TensorInfo &tensor = **found;
+  Expected<Encoding> encoding = floatEncoding(tensor);
+  if (!encoding)
+    return encoding.takeError();
+  int64_t groups = columns / config.mlxGroup;
+  if (Error error = expectShape(tensor, {rows, groups}))
+    return error;
+  if (Error error = checkBiases(tensor, module, rows * groups))
+    return error;
+  SmallVector<int64_t, 2> shape = {rows};
+  if (groups > 1)
+    shape.push_back(groups);
+  WeightSpec trits = {RankedTensorType::get({rows, columns}, TritType::get(&context)),
+                      source(codes, {rows, columns}, Encoding::MLX2, Derivation::None)};
+  WeightSpec scales = {RankedTensorType::get(shape, mlir::Float32Type::get(&context)),
+                       source(tensor, {rows, groups}, *encoding, Derivation::None)};
+  return LinearSpec{trits, scales};
 }
 
 Expected<LinearSpec> Weights::packed(const TensorInfo &tensor, StringRef module, int64_t rows,
@@ -211,7 +400,10 @@ Expected<LinearSpec> Weights::floats(const TensorInfo &tensor, StringRef module,
   if (!scales)
     return checkpoint.error(
         tensor,
-        config.form == WeightForm::Unstated
+        config.form == WeightForm::Gguf
+            ? "the values are not ternary: a dense model, or masters that must be quantized first, "
+              "cannot be imported from GGUF"
+        : config.form == WeightForm::Unstated
             ? "the values are not ternary and config.json has no quantization_config: with masters "
               "of a "
               "BitNet model it must say quant_method \"bitnet\", linear_class \"autobitlinear\", "
@@ -220,6 +412,8 @@ Expected<LinearSpec> Weights::floats(const TensorInfo &tensor, StringRef module,
               "tensor, a row "
               "or a group of columns), found other floats; masters need quantization_mode "
               "\"online\"");
+  if (Error error = refuseExtraScale(module))
+    return error;
   sampleFloats(tensor, *encoding, rows * columns);
   counts.ternaryFloats = true;
   WeightSpec trits = {RankedTensorType::get({rows, columns}, TritType::get(&context)),

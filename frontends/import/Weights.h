@@ -22,20 +22,27 @@ struct WeightSummary {
   float leastScale = INFINITY,
         mostScale = 0; ///< after a reciprocal; 0 where scales are derived later
   bool packed = false, ternaryFloats = false, masters = false;
+  llvm::StringSet<> types; ///< dtypes of the linear weights
 };
 
 /// Turns tensors into weights: checks name, dtype, shape and, where they are small, values.
 /// Remembers what was asked for, so that `finish` can name what is missing and what is left over.
 class Weights {
 public:
-  Weights(mlir::MLIRContext &context, const Checkpoint &checkpoint, const Config &config);
+  /// `i2sLayout` is how tensors of type I2_S are laid out, which no file tells.
+  Weights(mlir::MLIRContext &context, const Checkpoint &checkpoint, const Config &config,
+          ternary::Encoding i2sLayout = ternary::Encoding::I2S);
 
   /// `module`.weight as a gain of `size` floats.
   llvm::Expected<WeightSpec> gain(llvm::StringRef module, int64_t size);
   /// `module`.weight as a float table.
   llvm::Expected<WeightSpec> table(llvm::StringRef module, int64_t rows, int64_t columns);
-  /// `module`.weight, and `module`.weight_scale where the form has one.
-  llvm::Expected<LinearSpec> linear(llvm::StringRef module, int64_t rows, int64_t columns);
+  /// `module`.weight and its scales. With `ropeHeads` the rows are those of that many heads and lie
+  /// interleaved if config.interleavedRope says so.
+  llvm::Expected<LinearSpec> linear(llvm::StringRef module, int64_t rows, int64_t columns,
+                                    int64_t ropeHeads = 0);
+  /// The values of a short tensor of floats, which must be finite and above 0.
+  llvm::Expected<std::vector<float>> factors(llvm::StringRef name, int64_t size);
 
   /// Marks `name` as known, whatever it holds.
   void ignore(llvm::StringRef name) { used.insert(name); }
@@ -49,6 +56,17 @@ private:
   llvm::Expected<ternary::Encoding> floatEncoding(const TensorInfo &tensor) const;
   ternary::SourceAttr source(const TensorInfo &tensor, llvm::ArrayRef<int64_t> shape,
                              ternary::Encoding encoding, ternary::Derivation derive) const;
+  void permute(LinearSpec &linear, int64_t heads) const;
+  llvm::Expected<LinearSpec> readLinear(const TensorInfo &tensor, llvm::StringRef module,
+                                        int64_t rows, int64_t columns);
+  /// A GGUF tensor of ternary blocks.
+  llvm::Expected<LinearSpec> blocks(const TensorInfo &tensor, ternary::Encoding encoding,
+                                    llvm::StringRef module, int64_t rows, int64_t columns);
+  /// MLX codes and their scales, whose biases must be the negated scales.
+  llvm::Expected<LinearSpec> mlx(const TensorInfo &codes, llvm::StringRef module, int64_t rows,
+                                 int64_t columns);
+  llvm::Error checkBiases(const TensorInfo &scales, llvm::StringRef module, int64_t count);
+  llvm::Error refuseExtraScale(llvm::StringRef module) const;
   llvm::Expected<LinearSpec> packed(const TensorInfo &tensor, llvm::StringRef module, int64_t rows,
                                     int64_t columns);
   llvm::Expected<LinearSpec> floats(const TensorInfo &tensor, llvm::StringRef module, int64_t rows,
@@ -62,6 +80,7 @@ private:
   mlir::MLIRContext &context;
   const Checkpoint &checkpoint;
   const Config &config;
+  ternary::Encoding i2sLayout;
   llvm::StringSet<> used;
   WeightSummary counts;
 };

@@ -75,7 +75,7 @@ Expected<RunningModel> RunningModel::open(StringRef path, const OpenOptions &opt
   mlir::DialectRegistry registry;
   registerCompilerDialects(registry);
   mlir::MLIRContext context(registry);
-  auto imported = import::importModel(context, path);
+  auto imported = import::importModel(context, path, options.import);
   if (!imported)
     return imported.takeError();
   return compile(*imported, options);

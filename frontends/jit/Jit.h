@@ -28,8 +28,9 @@ llvm::Error checkStatus(tern_status_t status);
 bool isCompiledLibrary(llvm::StringRef path);
 
 struct OpenOptions {
-  std::string level;      ///< force a CPU level by name; empty: the best
-  CompileOptions compile; ///< when the model has to be compiled first
+  std::string level;            ///< force a CPU level by name; empty: the best
+  import::ImportOptions import; ///< when it is a checkpoint
+  CompileOptions compile;       ///< when the model has to be compiled first
 };
 
 /// A model of the runtime together with what keeps its code alive. Movable; closes on destruction.

@@ -39,3 +39,18 @@ func.func @base3(%q: tensor<?x512xi8>, %s: tensor<?xf32>, %sums: tensor<?x1xi32>
       tensor<1408x1xf32, #ternary.scales<rows = 16>> -> tensor<?x1408xf32>
   return %y : tensor<?x1408xf32>
 }
+
+// V4-LABEL: func.func @floats
+//       V4:   ternary.linear {{.*}}ternary.gemm = "matmul_f32_two_bit_8x16x16_avx512", ternary.gemv = "matmul_f32_two_bit_1x16x16_avx512"
+// V3-LABEL: func.func @floats
+//       V3:   ternary.linear {{.*}}ternary.gemm = "matmul_f32_two_bit_8x16x16_avx2", ternary.gemv = "matmul_f32_two_bit_1x16x16_avx2"
+// ANY-LABEL: func.func @floats
+//       ANY:   ternary.linear {{.*}}ternary.gemm = "matmul_f32_two_bit_4x16x16_portable", ternary.gemv = "matmul_f32_two_bit_1x16x16_portable"
+func.func @floats(%x: tensor<?x512xf32>,
+                  %w: tensor<1408x512x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>,
+                  %ws: tensor<1408x4xf32, #ternary.scales<rows = 16>>) -> tensor<?x1408xf32> {
+  %y = ternary.linear %x, %w, %ws activations(float)
+    : tensor<?x512xf32>, tensor<1408x512x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>,
+      tensor<1408x4xf32, #ternary.scales<rows = 16>> -> tensor<?x1408xf32>
+  return %y : tensor<?x1408xf32>
+}

@@ -117,6 +117,142 @@ ternary.weight @w : tensor<64x32x!ternary.trit> from [#ternary.source<file = 0, 
 
 // -----
 
+// source_block_columns
+module {
+// expected-error @below {{expected tq1_0 of columns that are a multiple of 256, got 64 x 32}}
+ternary.weight @w : tensor<64x32x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 432, shape = [64, 32], encoding = tq1_0>]
+}
+
+// -----
+
+// source_block_run
+module {
+// expected-error @below {{expected i2_s of elements that are a multiple of 128, got 3 x 32}}
+ternary.weight @w : tensor<3x32x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 56, shape = [3, 32], encoding = i2_s>]
+}
+
+// -----
+
+// source_block_rows
+module {
+// expected-error @below {{expected i2_s_l4row of rows that are a multiple of 4, got 2 x 64}}
+ternary.weight @w : tensor<2x64x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 64, shape = [2, 64], encoding = i2_s_l4row>]
+}
+
+// -----
+
+// source_block_rank
+module {
+// expected-error @below {{expected q8_0 of two dimensions, got one}}
+ternary.weight @w : tensor<32xf32> from [#ternary.source<file = 0, offset = 0, bytes = 34, shape = [32], encoding = q8_0>]
+}
+
+// -----
+
+// source_block_bytes
+module {
+// expected-error @below {{expected 544 bytes of i2_s, got 512}}
+ternary.weight @w : tensor<64x32x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 512, shape = [64, 32], encoding = i2_s>]
+}
+
+// -----
+
+// source_block_derive
+module {
+// expected-error @below {{expected nothing to be derived from q8_0, got magnitude_scale}}
+ternary.weight @w : tensor<64xf32> from [#ternary.source<file = 0, offset = 0, bytes = 2176, shape = [64, 32], encoding = q8_0, derive = magnitude_scale>]
+}
+
+// -----
+
+// source_block_scale
+module {
+// expected-error @below {{expected block_scale of a format with scales in its blocks, got f32}}
+ternary.weight @w : tensor<64xf32> from [#ternary.source<file = 0, offset = 0, bytes = 8192, shape = [64, 32], encoding = f32, derive = block_scale>]
+}
+
+// -----
+
+// source_permute
+module {
+// expected-error @below {{expected a number of heads that divides 64 rows, got 5}}
+ternary.weight @w : tensor<64x32x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 544, shape = [64, 32], encoding = i2_s, permute = 5>]
+}
+
+// -----
+
+// source_permute_odd
+module {
+// expected-error @below {{expected heads of an even number of rows, got 1}}
+ternary.weight @w : tensor<64x32x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 544, shape = [64, 32], encoding = i2_s, permute = 64>]
+}
+
+// -----
+
+// source_scales
+module {
+// expected-error @below {{expected scales only beside mlx2, got i2_s}}
+ternary.weight @w : tensor<64x32x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 544, shape = [64, 32], encoding = i2_s, scales = #ternary.source<file = 0, offset = 0, bytes = 128, shape = [64, 1], encoding = f16>>]
+}
+
+// -----
+
+// source_scales_kind
+module {
+// expected-error @below {{expected scales of #ternary.source, got 3 : i64}}
+ternary.weight @w : tensor<64x32xf32> from [#ternary.source<file = 0, offset = 0, bytes = 512, shape = [64, 32], encoding = mlx2, scales = 3>]
+}
+
+// -----
+
+// source_scales_encoding
+module {
+// expected-error @below {{expected scales that are plain floats, got}}
+ternary.weight @w : tensor<64x32xf32> from [#ternary.source<file = 0, offset = 0, bytes = 512, shape = [64, 32], encoding = mlx2, scales = #ternary.source<file = 0, offset = 0, bytes = 0, shape = [64, 1], encoding = random>>]
+}
+
+// -----
+
+// source_scales_shape
+module {
+// expected-error @below {{expected scales for each of 64 rows and groups of 32 columns, got}}
+ternary.weight @w : tensor<64x32xf32> from [#ternary.source<file = 0, offset = 0, bytes = 512, shape = [64, 32], encoding = mlx2, scales = #ternary.source<file = 0, offset = 0, bytes = 64, shape = [32, 1], encoding = f16>>]
+}
+
+// -----
+
+// weight_block_floats
+module {
+// expected-error @below {{expected source 0 to give trits, got encoding q4_0 with derivation none}}
+ternary.weight @w : tensor<64x32x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 1152, shape = [64, 32], encoding = q4_0>]
+}
+
+// -----
+
+// weight_mlx_floats
+module {
+// expected-error @below {{expected source 0 to give floats, got encoding mlx2 with derivation none}}
+ternary.weight @w : tensor<64x32xf32> from [#ternary.source<file = 0, offset = 0, bytes = 512, shape = [64, 32], encoding = mlx2>]
+}
+
+// -----
+
+// weight_block_scale_trits
+module {
+// expected-error @below {{expected source 0 to give trits, got encoding i2_s with derivation block_scale}}
+ternary.weight @w : tensor<64x32x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 544, shape = [64, 32], encoding = i2_s, derive = block_scale>]
+}
+
+// -----
+
+// weight_block_scale_groups
+module {
+// expected-error @below {{expected source 0 to have 1 columns, got 2}}
+ternary.weight @w : tensor<4xf32> from [#ternary.source<file = 0, offset = 0, bytes = 144, shape = [4, 128], encoding = q2_0, derive = block_scale>]
+}
+
+// -----
+
 // weight_rank
 module {
 // expected-error @below {{expected a tensor of rank 1 or 2, got 'tensor<1x1x1xf32>'}}
@@ -259,6 +395,22 @@ func.func @pack_shape(%a: tensor<32x32x!ternary.trit>) {
 func.func @unpack_of_plain(%a: tensor<64x32x!ternary.trit>) {
   // expected-error @below {{expected trits with a #ternary.packing, got 'tensor<64x32x!ternary.trit>'}}
   %p = ternary.unpack %a : tensor<64x32x!ternary.trit> -> tensor<64x32x!ternary.trit>
+  return
+}
+
+// -----
+
+func.func @linear_int8_residual(%x: tensor<?x32xf32>, %w: tensor<64x32x!ternary.trit>, %s: tensor<1xf32>, %h: tensor<?x64xf32>) {
+  // expected-error @below {{expected float activations with a residual, got int8_per_token}}
+  %y = ternary.linear %x, %w, %s activations(int8_per_token) residual(%h : tensor<?x64xf32>) : tensor<?x32xf32>, tensor<64x32x!ternary.trit>, tensor<1xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @linear_residual_shape(%x: tensor<?x32xf32>, %w: tensor<64x32x!ternary.trit>, %s: tensor<1xf32>, %h: tensor<?x32xf32>) {
+  // expected-error @below {{expected a residual of the result's type 'tensor<?x64xf32>', got 'tensor<?x32xf32>'}}
+  %y = ternary.linear %x, %w, %s activations(float) residual(%h : tensor<?x32xf32>) : tensor<?x32xf32>, tensor<64x32x!ternary.trit>, tensor<1xf32> -> tensor<?x64xf32>
   return
 }
 
@@ -515,6 +667,30 @@ func.func @fused_linear_row_scales(%a: tensor<3x32xi8>, %s: tensor<4xf32>, %u: t
 func.func @rms_norm_gain(%x: tensor<?x32xf32>, %g: tensor<16xf32>) {
   // expected-error @below {{expected gain elements = 32, got 16}}
   %y = ternary.rms_norm %x, %g epsilon 1.0e-5 : tensor<?x32xf32>, tensor<16xf32>
+  return
+}
+
+// -----
+
+func.func @rms_norm_head_gain(%x: tensor<?x32xf32>, %g: tensor<32xf32>) {
+  // expected-error @below {{expected gain elements = 8, got 32}}
+  %y = ternary.rms_norm %x, %g epsilon 1.0e-5 heads 4 : tensor<?x32xf32>, tensor<32xf32>
+  return
+}
+
+// -----
+
+func.func @rms_norm_head_columns(%x: tensor<?x32xf32>, %g: tensor<10xf32>) {
+  // expected-error @below {{expected columns that are a multiple of 3 heads, got 'tensor<?x32xf32>'}}
+  %y = ternary.rms_norm %x, %g epsilon 1.0e-5 heads 3 : tensor<?x32xf32>, tensor<10xf32>
+  return
+}
+
+// -----
+
+func.func @rms_norm_no_head(%x: tensor<?x32xf32>, %g: tensor<32xf32>) {
+  // expected-error @below {{expected at least 1 head, got 0}}
+  %y = ternary.rms_norm %x, %g epsilon 1.0e-5 heads 0 : tensor<?x32xf32>, tensor<32xf32>
   return
 }
 

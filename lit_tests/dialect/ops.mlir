@@ -23,6 +23,15 @@ ternary.weight @scales : tensor<128x1xf32, #ternary.scales<rows = 16>> from [
   #ternary.source<file = 0, offset = 0, bytes = 65536, shape = [64, 512], encoding = bf16, derive = absmean_scale>] rows [64, 64]
 // CHECK: encoding = random
 ternary.weight @random : tensor<64x32x!ternary.trit> from [#ternary.source<file = 0, offset = 7, bytes = 0, shape = [64, 32], encoding = random>]
+// CHECK: ternary.weight @i2s : tensor<4x64x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 96, shape = [4, 64], encoding = i2_s, permute = 2>]
+ternary.weight @i2s : tensor<4x64x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 96, shape = [4, 64], encoding = i2_s, permute = 2>]
+ternary.weight @i2s.scale : tensor<1xf32> from [#ternary.source<file = 0, offset = 0, bytes = 96, shape = [4, 64], encoding = i2_s, derive = block_scale>]
+ternary.weight @q2.scale : tensor<4x2xf32> from [#ternary.source<file = 0, offset = 0, bytes = 144, shape = [4, 128], encoding = q2_0, derive = block_scale>]
+ternary.weight @bn.scale : tensor<4xf32> from [#ternary.source<file = 0, offset = 0, bytes = 112, shape = [4, 128], encoding = iq1_bn, derive = block_scale>]
+ternary.weight @table.tq2 : tensor<4x256xf32> from [#ternary.source<file = 0, offset = 0, bytes = 264, shape = [4, 256], encoding = tq2_0>]
+ternary.weight @table.q6 : tensor<4x256xf16> from [#ternary.source<file = 0, offset = 0, bytes = 840, shape = [4, 256], encoding = q6_k>]
+// CHECK: @table.mlx : tensor<4x256xf32> from [#ternary.source<file = 0, offset = 0, bytes = 256, shape = [4, 256], encoding = mlx2, scales = #ternary.source<file = 0, offset = 0, bytes = 16, shape = [4, 2], encoding = f16>>]
+ternary.weight @table.mlx : tensor<4x256xf32> from [#ternary.source<file = 0, offset = 0, bytes = 256, shape = [4, 256], encoding = mlx2, scales = #ternary.source<file = 0, offset = 0, bytes = 16, shape = [4, 2], encoding = f16>>]
 // CHECK: derive = sign_trits
 ternary.weight @signs : tensor<64x32x!ternary.trit> from [#ternary.source<file = 0, offset = 0, bytes = 4096, shape = [64, 32], encoding = f16, derive = sign_trits>]
 ternary.weight @magnitudes : tensor<64xf32> from [#ternary.source<file = 0, offset = 0, bytes = 4096, shape = [64, 32], encoding = f16, derive = magnitude_scale>]
@@ -46,6 +55,8 @@ func.func @linear_layers(%x: tensor<?x512xf32>, %master: tensor<64x512xf16>, %ro
   %0 = ternary.linear %x, %t, %m activations(int8_per_token) : tensor<?x512xf32>, tensor<64x512x!ternary.trit>, tensor<1xf32> -> tensor<?x64xf32>
   // CHECK: ternary.linear %{{.*}} activations(float)
   %1 = ternary.linear %x, %t, %groups activations(float) : tensor<?x512xf32>, tensor<64x512x!ternary.trit>, tensor<64x4xf32> -> tensor<?x64xf32>
+  // CHECK: ternary.linear %{{.*}} activations(float) residual(%{{.*}} : tensor<?x64xf32>) :
+  %added = ternary.linear %x, %t, %groups activations(float) residual(%1 : tensor<?x64xf32>) : tensor<?x512xf32>, tensor<64x512x!ternary.trit>, tensor<64x4xf32> -> tensor<?x64xf32>
   // CHECK: ternary.quantize_rows %{{.*}} group 128
   %q, %s, %sums = ternary.quantize_rows %x group 128 : tensor<?x512xf32> -> tensor<?x512xi8>, tensor<?xf32>, tensor<?x4xi32>
   // CHECK: ternary.matmul

@@ -89,3 +89,18 @@ func.func @main(%x: tensor<?x64xf32>) -> (tensor<?x32xf32>, tensor<?x48xf32>) {
   %y:2 = call @outer(%x, %a, %b, %s) : (tensor<?x64xf32>, tensor<32x64x!ternary.trit>, tensor<48x64x!ternary.trit>, tensor<1xf32>) -> (tensor<?x32xf32>, tensor<?x48xf32>)
   return %y#0, %y#1 : tensor<?x32xf32>, tensor<?x48xf32>
 }
+
+// -----
+
+// Float activations always read two_bit.
+// CHECK: ternary.weight @w : tensor<64x64x!ternary.trit, #ternary.packing<two_bit, rows = {{8|16}}, k = 16>>
+// CHECK-LABEL: @floats
+ternary.weight @w : tensor<64x64x!ternary.trit> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [64, 64], encoding = random>]
+ternary.weight @s : tensor<1xf32> from [#ternary.source<file = 0, offset = 2, bytes = 0, shape = [1], encoding = random>]
+func.func @floats(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  %w = ternary.load @w : tensor<64x64x!ternary.trit>
+  %s = ternary.load @s : tensor<1xf32>
+  // CHECK: ternary.linear {{.+}} activations(float) : tensor<?x64xf32>, tensor<64x64x!ternary.trit, #ternary.packing<two_bit, {{.+}}>>, tensor<64x1xf32, #
+  %y = ternary.linear %x, %w, %s activations(float) : tensor<?x64xf32>, tensor<64x64x!ternary.trit>, tensor<1xf32> -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}

@@ -49,3 +49,17 @@ func.func @declined(%x: tensor<?x64xf32>, %a: tensor<?x64xi8>, %b: tensor<?xf32>
   %y3 = ternary.rescale %acc3, %rs, %s : tensor<?x96x1xi32>, tensor<?xf32>, tensor<1xf32> -> tensor<?x96xf32>
   return %y, %acc, %y2, %y3 : tensor<?x96xf32>, tensor<?x96x1xi32>, tensor<?x96xf32>, tensor<?x96xf32>
 }
+
+// Float activations: the linear itself takes the residual; not one that it has on the left.
+// CHECK-LABEL: @floats
+// CHECK-SAME: (%[[X:.+]]: tensor<?x64xf32>, %[[H:.+]]: tensor<?x96xf32>, %[[W:.+]]: tensor<96x64x!ternary.trit>, %[[S:.+]]: tensor<96x2xf32>)
+// CHECK: %[[Y:.+]] = ternary.linear %[[X]], %[[W]], %[[S]] activations(float) residual(%[[H]] : tensor<?x96xf32>) :
+// CHECK: %[[Z:.+]] = ternary.linear %[[X]], %[[W]], %[[S]] activations(float) :
+// CHECK: arith.addf %[[Z]], %[[Y]]
+func.func @floats(%x: tensor<?x64xf32>, %h: tensor<?x96xf32>, %w: tensor<96x64x!ternary.trit>, %s: tensor<96x2xf32>) -> tensor<?x96xf32> {
+  %y = ternary.linear %x, %w, %s activations(float) : tensor<?x64xf32>, tensor<96x64x!ternary.trit>, tensor<96x2xf32> -> tensor<?x96xf32>
+  %r = arith.addf %h, %y : tensor<?x96xf32>
+  %z = ternary.linear %x, %w, %s activations(float) : tensor<?x64xf32>, tensor<96x64x!ternary.trit>, tensor<96x2xf32> -> tensor<?x96xf32>
+  %sum = arith.addf %z, %r : tensor<?x96xf32>
+  return %sum : tensor<?x96xf32>
+}

@@ -31,6 +31,16 @@ func.func @other_user(%x: tensor<?x64xf32>, %g: tensor<64xf32>) -> (tensor<?x64x
   return %q, %n : tensor<?x64xi8>, tensor<?x64xf32>
 }
 
+// quantize_rows normalises whole rows, not heads.
+// CHECK-LABEL: @norm_of_heads
+// CHECK: %[[N:.+]] = ternary.rms_norm %{{.+}}, %{{.+}} epsilon {{.+}} heads 2 : tensor<?x64xf32>, tensor<32xf32>
+// CHECK: ternary.quantize_rows %[[N]] group
+func.func @norm_of_heads(%x: tensor<?x64xf32>, %g: tensor<32xf32>) -> tensor<?x64xi8> {
+  %n = ternary.rms_norm %x, %g epsilon 1.0e-05 heads 2 : tensor<?x64xf32>, tensor<32xf32>
+  %q, %s, %sums = ternary.quantize_rows %n group 64 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>
+  return %q : tensor<?x64xi8>
+}
+
 // The second norm moves in; quantize_rows has room for one.
 // CHECK-LABEL: @norm_of_norm
 // CHECK: %[[N:.+]] = ternary.rms_norm

@@ -144,3 +144,29 @@ func.func @tied(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
   %z = arith.addf %2, %3 : tensor<?x64xf32>
   return %z : tensor<?x64xf32>
 }
+
+// -----
+
+// Float activations are merged too, but not with int8 ones.
+// CHECK: ternary.weight @"g+u" : tensor<128x64x!ternary.trit>
+// CHECK: ternary.weight @"g+u.scale" : tensor<128x2xf32>
+// CHECK-LABEL: @floats
+// CHECK: %[[GU:.+]] = ternary.linear %{{.+}}, %{{.+}}, %{{.+}} activations(float) : tensor<?x64xf32>, tensor<128x64x!ternary.trit>, tensor<128x2xf32> -> tensor<?x128xf32>
+// CHECK: tensor.extract_slice %[[GU]][0, 0]
+// CHECK: tensor.extract_slice %[[GU]][0, 64]
+// CHECK: ternary.linear %{{.+}}, %{{.+}}, %{{.+}} activations(int8_per_token)
+ternary.weight @g : tensor<40x64x!ternary.trit> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [40, 64], encoding = random>]
+ternary.weight @g.scale : tensor<40x2xf32> from [#ternary.source<file = 0, offset = 2, bytes = 0, shape = [40, 2], encoding = random>]
+ternary.weight @u : tensor<40x64x!ternary.trit> from [#ternary.source<file = 0, offset = 3, bytes = 0, shape = [40, 64], encoding = random>]
+ternary.weight @u.scale : tensor<40x2xf32> from [#ternary.source<file = 0, offset = 4, bytes = 0, shape = [40, 2], encoding = random>]
+func.func @floats(%x: tensor<?x64xf32>) -> (tensor<?x40xf32>, tensor<?x40xf32>) {
+  %wg = ternary.load @g : tensor<40x64x!ternary.trit>
+  %sg = ternary.load @g.scale : tensor<40x2xf32>
+  %wu = ternary.load @u : tensor<40x64x!ternary.trit>
+  %su = ternary.load @u.scale : tensor<40x2xf32>
+  %g = ternary.linear %x, %wg, %sg activations(float) : tensor<?x64xf32>, tensor<40x64x!ternary.trit>, tensor<40x2xf32> -> tensor<?x40xf32>
+  %u = ternary.linear %x, %wu, %su activations(float) : tensor<?x64xf32>, tensor<40x64x!ternary.trit>, tensor<40x2xf32> -> tensor<?x40xf32>
+  %f = ternary.gated_activation silu %g, %u : tensor<?x40xf32>
+  %i = ternary.linear %x, %wg, %sg activations(int8_per_token) : tensor<?x64xf32>, tensor<40x64x!ternary.trit>, tensor<40x2xf32> -> tensor<?x40xf32>
+  return %f, %i : tensor<?x40xf32>, tensor<?x40xf32>
+}

@@ -1,17 +1,5 @@
 // RUN: tern-opt %s --ternary-prepare --split-input-file --verify-diagnostics
 
-ternary.weight @w : tensor<4x4x!ternary.trit> from [#ternary.source<file = 0, offset = 5, bytes = 0, shape = [4, 4], encoding = random>]
-ternary.weight @s : tensor<1xf32> from [#ternary.source<file = 0, offset = 5, bytes = 0, shape = [1], encoding = random>]
-func.func @main(%x: tensor<?x4xf32>) -> tensor<?x4xf32> attributes {ternary.entry} {
-  %w = ternary.load @w : tensor<4x4x!ternary.trit>
-  %s = ternary.load @s : tensor<1xf32>
-  // expected-error @below {{expected int8_per_token activations, got float: kernels take int8 rows only, so import the model with int8 activations}}
-  %y = ternary.linear %x, %w, %s activations(float) : tensor<?x4xf32>, tensor<4x4x!ternary.trit>, tensor<1xf32> -> tensor<?x4xf32>
-  return %y : tensor<?x4xf32>
-}
-
-// -----
-
 // The mean of a master of two sources cannot be taken by reference.
 ternary.weight @w : tensor<4x4xf32> from [
   #ternary.source<file = 0, offset = 5, bytes = 0, shape = [2, 4], encoding = random>,

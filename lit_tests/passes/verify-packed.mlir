@@ -2,7 +2,7 @@
 
 module attributes {ternary.weights_bytes = 0 : i64, ternary.arena_bytes = 0 : i64, ternary.max_rows = 1 : i64} {
   func.func @linears(%x: tensor<?x4xf32>, %w: tensor<4x4x!ternary.trit>, %s: tensor<1xf32>, %m: tensor<4x4xf32>) {
-    // expected-error @below {{'ternary.linear' op expected int8_per_token activations, got float: kernels take int8 rows only, so import the model with int8 activations}}
+    // expected-error @below {{'ternary.linear' op expected ternary-choose-packing to have packed weight and scale}}
     %0 = ternary.linear %x, %w, %s activations(float) : tensor<?x4xf32>, tensor<4x4x!ternary.trit>, tensor<1xf32> -> tensor<?x4xf32>
     // expected-error @below {{'ternary.linear' op expected ternary-quantize-activations to have replaced this op}}
     %1 = ternary.linear %x, %w, %s activations(int8_per_token) {ternary.arena = array<i64: 0>} : tensor<?x4xf32>, tensor<4x4x!ternary.trit>, tensor<1xf32> -> tensor<?x4xf32>

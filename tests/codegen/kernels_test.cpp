@@ -64,7 +64,7 @@ protected:
   }
 
   void run(const MatmulShape &shape) {
-    test.prepare(row->packing, shape, random);
+    test.prepare(row->packing, row->acts, shape, random);
     for (const Compiled &function : functions) {
       std::string wrong = test.check(function.run);
       ASSERT_EQ(wrong, "") << row->name << " on " << function.target << ", seed " << kSeed;
@@ -149,29 +149,39 @@ protected:
   TEST_F(KernelTest, ComputesExactly_##PACKING##_##MR##x##NR##x##KB##_##ISA) {                     \
     everything("matmul_" #PACKING "_" #MR "x" #NR "x" #KB "_" #ISA);                               \
   }
+#define TERN_FLOAT_KERNEL(PACKING, MR, NR, KB, ISA)                                                \
+  TEST_F(KernelTest, ComputesExactlyOnFloats_##PACKING##_##MR##x##NR##x##KB##_##ISA) {             \
+    everything("matmul_f32_" #PACKING "_" #MR "x" #NR "x" #KB "_" #ISA);                           \
+  }
 #include "codegen/KernelTable.inc"
 
 TEST(KernelTable, HasAGemvAndAGemmThatEveryTargetRunsForEveryPacking) {
   for (const KernelRow &row : allKernels())
     for (const Target &target : allTargets())
       for (bool gemv : {true, false})
-        EXPECT_NE(selectKernel(target, row.packing, gemv), nullptr) << row.name << target.name;
+        EXPECT_NE(selectKernel(target, row.packing, row.acts, gemv), nullptr)
+            << row.name << target.name;
 }
 
 TEST(KernelTable, SelectsTheBestRowAndSaysWhyOthersWereRefused) {
   llvm::Expected<std::vector<Target>> targets = parseTargets("x86-64-v4-vnni,x86-64-v3");
   ASSERT_TRUE(static_cast<bool>(targets));
   std::string why;
-  const KernelRow *best = selectKernel(targets->front(), Packing{}, /*gemv=*/true, &why);
+  const KernelRow *best =
+      selectKernel(targets->front(), Packing{}, Acts::Int8, /*gemv=*/true, &why);
   ASSERT_NE(best, nullptr);
   EXPECT_STREQ(best->name, "matmul_two_bit_1x16x16_avx512vnni");
   EXPECT_EQ(why, "");
-  const KernelRow *second = selectKernel(targets->back(), Packing{}, /*gemv=*/true, &why);
+  const KernelRow *second =
+      selectKernel(targets->back(), Packing{}, Acts::Int8, /*gemv=*/true, &why);
   ASSERT_NE(second, nullptr);
   EXPECT_STREQ(second->name, "matmul_two_bit_1x16x16_avx2");
   EXPECT_EQ(why, "matmul_two_bit_1x16x16_avx512vnni needs "
                  "avx512f,avx512cd,avx512bw,avx512dq,avx512vl,avx512vnni");
-  EXPECT_EQ(selectKernel(targets->front(), Packing{Packing::Kind::TwoBit, 8, 16}, true), nullptr);
+  EXPECT_EQ(selectKernel(targets->front(), Packing{Packing::Kind::TwoBit, 8, 16}, Acts::Int8, true),
+            nullptr);
+  EXPECT_STREQ(selectKernel(targets->front(), Packing{}, Acts::Float, /*gemv=*/false)->name,
+               "matmul_f32_two_bit_8x16x16_avx512");
 }
 
 } // namespace

@@ -215,6 +215,26 @@ func.func @together(%x: tensor<?x64xf32>) -> (tensor<?x64xi8>, tensor<?xf32>, te
   EXPECT_EQ(asTensor(apart[2]).i32, asTensor(together[2]).i32);
 }
 
+TEST(Interpreter, NormOfHeadsEqualsNormsOfTheirParts) {
+  Program program(weightText("g", "40xf32", "40") + R"(
+func.func @heads(%x: tensor<?x120xf32>) -> tensor<?x120xf32> {
+  %g = ternary.load @g : tensor<40xf32>
+  %n = ternary.rms_norm %x, %g epsilon 1.0e-06 heads 3 : tensor<?x120xf32>, tensor<40xf32>
+  return %n : tensor<?x120xf32>
+}
+func.func @rows(%x: tensor<?x40xf32>) -> tensor<?x40xf32> {
+  %g = ternary.load @g : tensor<40xf32>
+  %n = ternary.rms_norm %x, %g epsilon 1.0e-06 : tensor<?x40xf32>, tensor<40xf32>
+  return %n : tensor<?x40xf32>
+})");
+  WeightFiles none;
+  Interpreter interpreter(*program.module, none);
+  std::vector<float> values = randomFloats(2, 240);
+  auto heads = llvm::cantFail(interpreter.run("heads", {program.floats({2, 120}, values)}));
+  auto rows = llvm::cantFail(interpreter.run("rows", {program.floats({6, 40}, values)}));
+  EXPECT_EQ(asTensor(heads[0]).f32, asTensor(rows[0]).f32);
+}
+
 TEST(Interpreter, ResidualIsAddedOnTheLeft) {
   Program program(weightText("w", "4x32x!ternary.trit", "4, 32") + weightText("s", "1xf32", "1") +
                   R"(

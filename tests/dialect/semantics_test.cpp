@@ -202,6 +202,16 @@ TEST(Semantics, LinearFloatScalesEachGroup) {
   EXPECT_NEAR(semantics::linearFloat(trits.data(), x.data(), 96, scale, 3), expected, 1e-5);
 }
 
+TEST(Semantics, TritDotAddsFourInterleavedSums) {
+  // 2^24 + 1 is lost in binary32, so only this order gives these sums.
+  float x[9] = {16777216.0f, 1.0f, 2.0f, 3.0f, 1.0f, 16777216.0f, 1.0f, 1.0f, 1.0f};
+  int8_t trits[9] = {1, 1, 1, -1, 1, 1, -1, 0, 1};
+  // p = {2^24, 2^24 + 0, 2 - 1, -3}: one more is lost each time in p[0] and p[1].
+  EXPECT_EQ(semantics::tritDot(trits, x, 9), (16777216.0f + 1.0f) + (16777216.0f - 3.0f));
+  float zero[2] = {-0.0f, 0.0f};
+  EXPECT_FALSE(std::signbit(semantics::tritDot(trits, zero, 2)));
+}
+
 TEST(Semantics, RopeRotatesHalfSplitPairs) {
   float frequencies[2] = {1.0f, 0.01f}, angles[4], x[4] = {1.0f, 2.0f, 3.0f, 4.0f}, y[4];
   semantics::ropeAngles(0, frequencies, 2, angles);

@@ -126,6 +126,23 @@ struct EditCase {
 };
 } // namespace
 
+TEST(Config, ScalesRotaryFrequencies) {
+  Config config;
+  config.headSize = 8, config.ropeTheta = 10000;
+  std::vector<float> plain = ropeFrequencies(config);
+  EXPECT_EQ(plain, (std::vector<float>{1, 0.1f, 0.01f, 0.001f}));
+  config.ropeScaling.kind = RopeScaling::Kind::Linear, config.ropeScaling.factor = 4;
+  EXPECT_EQ(ropeFrequencies(config), (std::vector<float>{0.25f, 0.025f, 0.0025f, 0.00025f}));
+  // Wavelengths are 6.3, 63, 628 and 6283 positions; the blended band is 250 to 1000.
+  config.ropeScaling = {RopeScaling::Kind::Llama3, 8, 1, 4, 1000};
+  std::vector<float> blended = ropeFrequencies(config);
+  EXPECT_EQ(blended[0], plain[0]);
+  EXPECT_EQ(blended[1], plain[1]);
+  double smooth = (1000 / 628.3185307 - 1) / 3;
+  EXPECT_NEAR(blended[2], (1 - smooth) * 0.01 / 8 + smooth * 0.01, 1e-7);
+  EXPECT_FLOAT_EQ(blended[3], 0.001f / 8);
+}
+
 TEST(Config, RefusesBadValues) {
   const EditCase cases[] = {
       {"architectures", "\"BitNetForCausalLM\"",
@@ -133,8 +150,11 @@ TEST(Config, RefusesBadValues) {
       {"architectures", "[]", "architectures: expected one class name, found 0"},
       {"architectures", "[\"BitNetForCausalLM\", \"X\"]", "expected one class name, found 2"},
       {"architectures", "[1]", "architectures[0]: expected a string, found an integer"},
-      {"architectures", "[\"LlamaForCausalLM\"]",
-       "\"LlamaForCausalLM\" is not an architecture this importer knows (BitNetForCausalLM)"},
+      {"architectures", "[\"GPTNeoXForCausalLM\"]",
+       "\"GPTNeoXForCausalLM\" is not an architecture this importer knows (BitNetForCausalLM, "
+       "LlamaForCausalLM, Qwen3ForCausalLM)"},
+      {"architectures", "[\"MixtralForCausalLM\"]", "mixture of experts"},
+      {"architectures", "[\"MiniCPMForCausalLM\"]", "scales its embedding"},
       {"architectures", "[\"\"]", "\"\" is not an architecture"},
       {"hidden_size", "\"64\"", "hidden_size: expected an integer, found a string"},
       {"hidden_size", "64.0", "hidden_size: expected an integer, found a number"},
@@ -178,12 +198,14 @@ TEST(Config, RefusesBadValues) {
       {"rope_theta", "-10000", "above 0, found -10000"},
       {"rope_theta", "\"1e4\"", "rope_theta: expected a number, found a string"},
       {"rope_theta", "Infinity", "not valid JSON"},
-      {"rope_scaling", "{\"type\": \"linear\", \"factor\": 2.0}",
-       "rope_scaling.type: rope scaling \"linear\" is not supported"},
-      {"rope_scaling", "{\"rope_type\": \"llama3\"}",
-       "rope_scaling.rope_type: rope scaling \"llama3\""},
+      {"rope_scaling", "{\"type\": \"dynamic\", \"factor\": 2.0}",
+       "rope_scaling.type: rope scaling \"dynamic\" is not supported"},
+      {"rope_scaling", "{\"type\": \"linear\", \"factor\": 0}",
+       "rope_scaling.factor: expected a finite number above 0"},
+      {"rope_scaling", "{\"rope_type\": \"llama3\", \"factor\": 8}",
+       "rope_scaling: missing key \"low_freq_factor\""},
       {"rope_scaling", "{\"rope_type\": 3}", "rope_scaling.rope_type: expected a string"},
-      {"rope_scaling", "{\"factor\": 4}", "rope_scaling.factor: rope scaling is not supported"},
+      {"rope_scaling", "{\"factor\": 4}", "rope_scaling.factor: expected no factor"},
       {"rope_scaling", "[]", "rope_scaling: expected an object, found an array"},
       {"rope_parameters", "{\"rope_type\": \"yarn\", \"rope_theta\": 1e4}",
        "rope_parameters.rope_type: rope scaling \"yarn\""},

@@ -216,7 +216,7 @@ static const FolderCase kFolderCases[] = {
      [](const TempFolder &f) {
        std::filesystem::rename(f / "model.safetensors", f / "model.gguf");
      },
-     "GGUF files are not read"},
+     "that does not begin as GGUF"},
     {"empty config", [](const TempFolder &f) { f.write("config.json", ""); },
      "config.json: not valid JSON"},
     {"empty weights", [](const TempFolder &f) { f.write("model.safetensors", ""); },
@@ -284,8 +284,8 @@ TEST(ImportFolder, RefusesFilesThatAreNotModels) {
   TempFolder folder;
   TestModel().write(folder);
   const std::pair<const char *, const char *> files[] = {
-      {"a.gguf", "a.gguf: GGUF files are not read"},
-      {"A.GGUF", "GGUF files are not read"},
+      {"a.gguf", "a.gguf: expected a GGUF file, found one that does not begin as GGUF"},
+      {"A.GGUF", "that does not begin as GGUF"},
       {"a.onnx", "ONNX files are not read"},
       {"a.bin", "PyTorch pickles"},
       {"a.pt", "PyTorch pickles"},

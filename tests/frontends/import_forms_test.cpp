@@ -145,7 +145,7 @@ TEST(Synthetic, EveryShapeVerifiesAndTheTinyOnesRun) {
     mlir::MLIRContext context;
     auto model = import::syntheticModel(context, name);
     ASSERT_TRUE(bool(model)) << toString(model.takeError());
-    if (name != "tiny" && name != "tiny-odd")
+    if (!name.starts_with("tiny") || name == "tiny-stories")
       continue;
     std::vector<float> logits = test::ModelRun(*model).feed({1, 2, 3});
     ASSERT_FALSE(logits.empty());

@@ -56,6 +56,42 @@ TEST(SelfTest, PassesRightKernels) {
   EXPECT_EQ(testVariant(fakeVariants[1]), "");
 }
 
+/// The trit of a two_bit weight, from the description of #ternary.packing.
+float tritAt(const tern_matmul_args_t *args, int64_t n, int64_t k) {
+  const uint8_t *tile = args->weight + (n / 16 * args->k_tiles + k / 16) * 64;
+  return float((tile[n % 16 * 4 + k % 4] >> (k % 16 / 4 * 2) & 3) - 1);
+}
+
+/// A product on float rows, from the description in abi.h; `Sums` is 4 if it is right.
+template <int64_t Sums> void floatProduct(const tern_matmul_args_t *args) {
+  int64_t group = args->k_tiles * 16 / args->groups;
+  for (int64_t m = 0; m < args->m; ++m)
+    for (int64_t n = args->block_begin * 16; n < args->block_end * 16; ++n) {
+      const float *x = static_cast<const float *>(args->acts) + m * (args->acts_stride / 4);
+      float total = 0;
+      for (int64_t g = 0; g < args->groups; ++g) {
+        float p[4] = {};
+        for (int64_t k = 0; k < group; ++k)
+          p[k % Sums] += tritAt(args, n, g * group + k) * x[g * group + k];
+        float part = (p[0] + p[2]) + (p[1] + p[3]);
+        part *= args->scale[(n / 16 * args->groups + g) * 16 + n % 16];
+        total = args->groups == 1 ? part : total + part;
+      }
+      args->out[m * args->out_stride + n] =
+          args->residual ? args->residual[m * args->out_stride + n] + total : total;
+    }
+}
+
+TEST(SelfTest, TestsKernelsOnFloats) {
+  tern_kernel_t kernel = {"floats",  floatProduct<4>, /*packing=*/0, /*rows=*/16, /*k=*/16,
+                          /*acts=*/1};
+  EXPECT_EQ(testKernel(kernel), "");
+  kernel.run = floatProduct<2>; // the sum in another order
+  EXPECT_NE(testKernel(kernel), "");
+  kernel.run = fakeKernels[0].run; // int8
+  EXPECT_NE(testKernel(kernel), "");
+}
+
 tern_matmul_fn inner;
 
 TEST(SelfTest, NoticesEveryKindOfMistake) {

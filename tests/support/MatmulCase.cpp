@@ -17,7 +17,7 @@ namespace tern::test {
 
 /// Written around what a kernel may write: finds stray stores.
 static constexpr float kCanary = -12345.5f;
-static constexpr size_t kCapacity = size_t(1) << 20;
+static constexpr size_t kCapacity = size_t(1) << 21;
 
 std::string MatmulShape::describe() const {
   auto field = [](const char *name, int64_t value) {
@@ -34,9 +34,10 @@ MatmulCase::MatmulCase()
     : weight(kCapacity), scale(kCapacity), acts(kCapacity), rowScales(kCapacity), sums(kCapacity),
       residual(kCapacity), out(kCapacity) {}
 
-void MatmulCase::prepare(const Packing &newPacking, const MatmulShape &newShape,
+void MatmulCase::prepare(const Packing &newPacking, Acts newActs, const MatmulShape &newShape,
                          std::mt19937 &random) {
   packing = newPacking;
+  kind = newActs;
   shape = newShape;
   if (shape.blockEnd < 0)
     shape.blockEnd = packing.rowBlocks(shape.n);
@@ -46,11 +47,14 @@ void MatmulCase::prepare(const Packing &newPacking, const MatmulShape &newShape,
   args.block_end = shape.blockEnd;
   args.k_tiles = packing.kTiles(shape.k);
   args.groups = shape.groups;
-  args.acts_stride = args.k_tiles * packing.k + shape.actsSlack;
+  args.acts_stride = (args.k_tiles * packing.k + shape.actsSlack) * (kind == Acts::Float ? 4 : 1);
   args.sums_stride = shape.groups + shape.sumsSlack;
   args.out_stride = packing.rowBlocks(shape.n) * packing.rows + shape.outSlack;
   fillWeights(random);
-  fillActs(random);
+  if (kind == Acts::Float)
+    fillFloatActs(random);
+  else
+    fillActs(random);
   fillFloats(random);
   computeExpected();
 }
@@ -92,6 +96,25 @@ void MatmulCase::fillActs(std::mt19937 &random) {
   }
 }
 
+void MatmulCase::fillFloatActs(std::mt19937 &random) {
+  std::uniform_real_distribution<float> uniform(-2.0f, 2.0f);
+  const int64_t stride = args.acts_stride / 4, used = args.k_tiles * packing.k;
+  float *rows = place<float>(acts, (shape.m - 1) * stride + used);
+  args.acts = rows;
+  args.sums = nullptr;
+  for (int64_t m = 0; m < shape.m; ++m) {
+    float *row = rows + m * stride;
+    std::fill(row, row + used, 0.0f);
+    for (int64_t i = 0; i < shape.k; ++i)
+      row[i] = shape.values == Values::AllLow    ? -1e36f // sums overflow
+               : shape.values == Values::AllHigh ? 1e-45f // the smallest there is
+               : random() % 16                   ? uniform(random)
+                                                 : uniform(random) * 1e-38f;
+    if (m + 1 < shape.m)
+      std::fill(row + used, row + stride, 77.0f); // nobody's values
+  }
+}
+
 void MatmulCase::fillFloats(std::mt19937 &random) {
   std::uniform_real_distribution<float> uniform(-2.0f, 2.0f);
   const int64_t blocks = packing.rowBlocks(shape.n);
@@ -102,7 +125,7 @@ void MatmulCase::fillFloats(std::mt19937 &random) {
     scales[i] = n < shape.n ? uniform(random) : 0.0f;
   }
   float *perRow = place<float>(rowScales, shape.m);
-  args.row_scales = perRow;
+  args.row_scales = kind == Acts::Float ? nullptr : perRow;
   for (int64_t m = 0; m < shape.m; ++m)
     perRow[m] = uniform(random);
 
@@ -121,12 +144,26 @@ void MatmulCase::fillFloats(std::mt19937 &random) {
   }
 }
 
+/// Without the residual.
+float MatmulCase::expectedAt(int64_t m, int64_t n) const {
+  const int64_t group = shape.k / shape.groups;
+  const auto *row = static_cast<const uint8_t *>(args.acts) + m * args.acts_stride;
+  std::vector<float> scales(shape.groups);
+  for (int64_t g = 0; g < shape.groups; ++g)
+    scales[g] = args.scale[(n / packing.rows * shape.groups + g) * packing.rows + n % packing.rows];
+  if (kind == Acts::Float)
+    return semantics::linearFloat(trits.data() + n * shape.k, reinterpret_cast<const float *>(row),
+                                  shape.k, scales.data(), shape.groups);
+  const auto *x = reinterpret_cast<const int8_t *>(row);
+  std::vector<int32_t> acc(shape.groups);
+  for (int64_t i = 0; i < group * shape.groups; ++i)
+    acc[i / group] += x[i] * trits[n * shape.k + i];
+  return semantics::rescale(acc.data(), scales.data(), shape.groups, args.row_scales[m]);
+}
+
 void MatmulCase::computeExpected() {
   expected.assign(before.size(), kCanary);
   compared.assign(before.size(), true);
-  const int64_t group = shape.k / shape.groups;
-  std::vector<int32_t> acc(shape.groups);
-  std::vector<float> scales(shape.groups);
   for (int64_t m = 0; m < shape.m; ++m) {
     for (int64_t n = shape.blockBegin * packing.rows; n < shape.blockEnd * packing.rows; ++n) {
       const int64_t at = m * args.out_stride + n;
@@ -134,14 +171,7 @@ void MatmulCase::computeExpected() {
         compared[at] = false;
         continue;
       }
-      for (int64_t g = 0; g < shape.groups; ++g) {
-        acc[g] = 0;
-        for (int64_t i = g * group; i < (g + 1) * group; ++i)
-          acc[g] += args.acts[m * args.acts_stride + i] * trits[n * shape.k + i];
-        scales[g] =
-            args.scale[(n / packing.rows * shape.groups + g) * packing.rows + n % packing.rows];
-      }
-      float value = semantics::rescale(acc.data(), scales.data(), shape.groups, args.row_scales[m]);
+      float value = expectedAt(m, n);
       expected[at] = args.residual ? before[at] + value : value;
     }
   }

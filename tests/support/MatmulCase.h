@@ -8,7 +8,7 @@
 #ifndef TERN_TESTS_SUPPORT_MATMULCASE_H
 #define TERN_TESTS_SUPPORT_MATMULCASE_H
 
-#include "dialect/Packing.h"
+#include "codegen/KernelTable.h"
 #include "tern/abi.h"
 #include "tests/support/GuardedBuffer.h"
 
@@ -37,7 +37,7 @@ struct MatmulShape {
 class MatmulCase {
 public:
   MatmulCase();
-  void prepare(const Packing &packing, const MatmulShape &shape, std::mt19937 &random);
+  void prepare(const Packing &packing, Acts acts, const MatmulShape &shape, std::mt19937 &random);
   /// Runs the kernel on fresh output; returns what is wrong, or nothing.
   std::string check(tern_matmul_fn kernel);
 
@@ -46,12 +46,15 @@ private:
     return shape.atTail ? buffer.tail<T>(count) : buffer.head<T>(count);
   }
   void fillActs(std::mt19937 &random);
+  void fillFloatActs(std::mt19937 &random);
   void fillWeights(std::mt19937 &random);
   void fillFloats(std::mt19937 &random);
   void resetOut();
   void computeExpected();
+  float expectedAt(int64_t m, int64_t n) const;
 
   Packing packing;
+  Acts kind = Acts::Int8;
   MatmulShape shape;
   tern_matmul_args_t args{};
   GuardedBuffer weight, scale, acts, rowScales, sums, residual, out;

@@ -40,7 +40,8 @@ struct Linear {
 
 class Writer {
 public:
-  explicit Writer(uint64_t seed) : random(seed), sourceSeed(seed % 100000 * 1000) {}
+  explicit Writer(uint64_t seed)
+      : random(seed), sourceSeed(seed % 100000 * 1000), activations(pick(0, 3)) {}
 
   int64_t pick(int64_t low, int64_t high) {
     return low + static_cast<int64_t>(random() % static_cast<uint64_t>(high - low + 1));
@@ -80,12 +81,14 @@ public:
                .str();
   }
 
+  /// All linears of a module take int8, or all floats, or each is asked for itself.
   std::string apply(const std::string &result, const std::string &input, const std::string &value,
                     const Linear &layer) {
-    return formatv("    %{0} = ternary.linear %{1}, %w_{2}, %s_{2} activations(int8_per_token) "
-                   ": {3}, {4}, {5} -> {6}\n",
-                   result, input, value, rows(layer.k), layer.weightType(), layer.scaleType(),
-                   rows(layer.n));
+    bool floats = activations == 2 || (activations == 3 && pick(0, 1));
+    return formatv("    %{0} = ternary.linear %{1}, %w_{2}, %s_{2} activations({3}) "
+                   ": {4}, {5}, {6} -> {7}\n",
+                   result, input, value, floats ? "float" : "int8_per_token", rows(layer.k),
+                   layer.weightType(), layer.scaleType(), rows(layer.n));
   }
 
   std::string norm(const std::string &result, const std::string &input, const std::string &gain,
@@ -112,6 +115,7 @@ public:
 private:
   std::mt19937_64 random;
   uint64_t sourceSeed;
+  int64_t activations; ///< 0 and 1: int8; 2: float; 3: mixed
   std::string weights;
 };
 

@@ -12,29 +12,15 @@ using namespace llvm;
 namespace tern::import {
 
 static constexpr StringLiteral kArchitectures[] = {"BitNetForCausalLM"};
+static constexpr GgufArchitecture kGgufArchitectures[] = {
+    {"bitnet-b1.58", GateFunction::Relu2},
+    {"bitnet-25", GateFunction::Relu2},
+    {"bitnet", GateFunction::Silu},
+};
 static constexpr GateFunction kGates[] = {GateFunction::Relu2, GateFunction::Silu};
-
-static constexpr TensorNames makeNames(StringLiteral attentionSubNorm,
-                                       StringLiteral feedForwardSubNorm) {
-  return {"model.embed_tokens",
-          "model.norm",
-          "lm_head",
-          "model.layers",
-          "input_layernorm",
-          "self_attn.q_proj",
-          "self_attn.k_proj",
-          "self_attn.v_proj",
-          attentionSubNorm,
-          "self_attn.o_proj",
-          "post_attention_layernorm",
-          "mlp.gate_proj",
-          "mlp.up_proj",
-          feedForwardSubNorm,
-          "mlp.down_proj"};
-}
 static constexpr TensorNames kNames[] = {
-    makeNames("self_attn.attn_sub_norm", "mlp.ffn_sub_norm"),
-    makeNames("self_attn.inner_attn_ln", "mlp.ffn_layernorm"),
+    llamaNames({"", "", "self_attn.attn_sub_norm", "mlp.ffn_sub_norm"}),
+    llamaNames({"", "", "self_attn.inner_attn_ln", "mlp.ffn_layernorm"}),
 };
 
 /// The 1bitLLM models came before quantization_config: they state weight_bits and input_bits, and
@@ -49,6 +35,13 @@ static Expected<WeightForm> formWithoutQuantization(const Json &config) {
   return WeightForm::Masters;
 }
 
-constexpr Family kBitnet = {"bitnet", kArchitectures, kGates, kNames, formWithoutQuantization};
+constexpr Family kBitnet = {"bitnet",
+                            kArchitectures,
+                            kGgufArchitectures,
+                            kGates,
+                            kNames,
+                            ggufNames({"", "", "attn_sub_norm", "ffn_sub_norm"}),
+                            /*weightOnly=*/false,
+                            formWithoutQuantization};
 
 } // namespace tern::import

@@ -61,16 +61,19 @@ typedef void (*tern_forward_fn)(const tern_frame_t *frame, uint32_t thread);
 /* Ternary product with its epilogue, for row blocks block_begin .. block_end - 1 of the packing's
    `rows` rows each:
      out[m][n] = residual[m][n] + (sum_g float(sum over group g of acts * trit) * scale[n][g]) * row_scales[m]
+   Kernels on float rows need neither row_scales nor sums. With p[j] the sums of acts * trit over
+   k mod 4 = j, k counted from the group's start, each in order from +0:
+     out[m][n] = residual[m][n] + sum_g ((p[0] + p[2]) + (p[1] + p[3])) * scale[n][g]
    weight: packed row blocks, k_tiles tiles each (k_tiles = ceil(K / packing k)).
    scale: float [row block][groups][rows of a block].
-   acts: int8 rows, acts_stride bytes apart, zero from K up to the end of the last tile.
+   acts: int8 or float rows, acts_stride bytes apart, zero from K up to the end of the last tile.
    sums: int32 [m][groups], sums_stride entries apart: the sums of acts over each group.
    residual: NULL, or laid out as out. out: float rows, out_stride floats apart.
    groups: 1, or K / group with the group a multiple of the packing's k. */
 typedef struct tern_matmul_args {
   const uint8_t *weight;
   const float *scale;
-  const int8_t *acts;
+  const void *acts;
   const float *row_scales;
   const int32_t *sums;
   const float *residual;
@@ -80,11 +83,12 @@ typedef struct tern_matmul_args {
 } tern_matmul_args_t;
 typedef void (*tern_matmul_fn)(const tern_matmul_args_t *args);
 
-/* A kernel of a variant, listed for the load-time self-test. packing: 0 two_bit, 1 base3. */
+/* A kernel of a variant, listed for the load-time self-test. packing: 0 two_bit, 1 base3;
+   acts: 0 int8, 1 float. */
 typedef struct tern_kernel {
   const char *name;
   tern_matmul_fn run;
-  uint32_t packing, rows, k, reserved;
+  uint32_t packing, rows, k, acts;
 } tern_kernel_t;
 
 /* Code for one CPU level. Variants are listed best first. */

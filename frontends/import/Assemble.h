@@ -1,0 +1,35 @@
+//===- Assemble.h - from a checked config to the imported model -*- C++ -*-===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TERN_FRONTENDS_IMPORT_ASSEMBLE_H
+#define TERN_FRONTENDS_IMPORT_ASSEMBLE_H
+
+#include "frontends/import/Config.h"
+#include "frontends/import/Import.h"
+#include "frontends/import/Safetensors.h"
+
+namespace tern::import {
+
+struct AssembleInput {
+  const Checkpoint &checkpoint;
+  Config config;
+  const Generation &generation;
+  llvm::StringRef licence;
+};
+
+/// Applies `options`, finds the weights, builds the module and its card. Folder, tokenizer and
+/// template are the caller's.
+llvm::Expected<ImportedModel> assemble(mlir::MLIRContext &context, AssembleInput input,
+                                       const ImportOptions &options);
+
+/// Imports a GGUF file.
+llvm::Expected<ImportedModel> importGguf(mlir::MLIRContext &context, llvm::StringRef path,
+                                         const ImportOptions &options);
+
+} // namespace tern::import
+
+#endif // TERN_FRONTENDS_IMPORT_ASSEMBLE_H

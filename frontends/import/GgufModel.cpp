@@ -1,0 +1,241 @@
+//===- GgufModel.cpp - GGUF metadata as a Config --------------------------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "frontends/import/GgufModel.h"
+
+#include "frontends/import/Gguf.h"
+#include "frontends/import/families/Family.h"
+#include "llvm/ADT/STLExtras.h"
+
+#include <cmath>
+
+using namespace llvm;
+
+namespace tern::import {
+
+namespace {
+/// Keys of one architecture, "llama.block_count"; keeps the first failure, so that a list of keys
+/// reads as a list.
+class Keys {
+public:
+  Keys(const GgufMetadata &metadata, StringRef architecture)
+      : metadata(metadata), prefix(architecture.str() + ".") {}
+
+  std::string name(StringRef key) const { return prefix + key.str(); }
+  bool has(StringRef key) const { return metadata.has(name(key)); }
+
+  int64_t integer(StringRef key, int64_t most) {
+    return take(metadata.getInteger(name(key), 1, most));
+  }
+  int64_t integerOr(StringRef key, int64_t otherwise, int64_t most, int64_t least = 1) {
+    return take(metadata.getIntegerOr(name(key), otherwise, least, most));
+  }
+  double positiveOr(StringRef key, double otherwise) {
+    return positive(key, take(metadata.getNumberOr(name(key), otherwise)));
+  }
+  double positive(StringRef key) { return positive(key, take(metadata.getNumber(name(key)))); }
+  StringRef textOr(StringRef key, StringRef otherwise) {
+    return take(metadata.getStringOr(name(key), otherwise));
+  }
+  void fail(StringRef key, const Twine &message) { fail(metadata.error(name(key), message)); }
+  void fail(Error error) {
+    std::string text = toString(std::move(error));
+    if (failure.empty())
+      failure = std::move(text);
+  }
+  bool failed() const { return !failure.empty(); }
+  Error finish() const {
+    return failure.empty() ? Error::success()
+                           : createStringError(inconvertibleErrorCode(), Twine(failure));
+  }
+
+private:
+  double positive(StringRef key, double value) {
+    if (failure.empty() && !(value > 0 && std::isfinite(value)))
+      fail(key, "expected a finite number above 0");
+    return value;
+  }
+  template <typename T> T take(Expected<T> value) {
+    if (value)
+      return *value;
+    fail(value.takeError());
+    return T();
+  }
+
+  const GgufMetadata &metadata;
+  std::string prefix, failure;
+};
+} // namespace
+
+/// Refuses what changes the maths of a block.
+static Error refuseUnsupported(const GgufFile &file, Keys &keys) {
+  for (const GgufMetadata::Entry &entry : file.metadata().entries())
+    if (entry.key.starts_with("prism.hadamard."))
+      return file.metadata().error(
+          entry.key, "the weights are stored in a rotated basis (second-generation Bonsai), which "
+                     "this importer cannot undo; take a first-generation file");
+  if (keys.integerOr("expert_count", 0, INT32_MAX, 0) > 0)
+    return file.metadata().error(keys.name("expert_count"),
+                                 "mixtures of experts are not supported");
+  for (const TensorInfo &tensor : file.checkpoint().tensors())
+    if (StringRef(tensor.name).contains("_norm_in."))
+      return file.checkpoint().error(
+          tensor, "a norm in front of each projection (BitNet embedding models) is not supported");
+  return keys.finish();
+}
+
+static void readRope(Config &config, Keys &keys) {
+  config.ropeTheta = keys.positiveOr("rope.freq_base", 10000);
+  int64_t rotary = keys.integerOr("rope.dimension_count", config.headSize, limits::kWidth);
+  if (!keys.failed() && rotary != config.headSize)
+    keys.fail("rope.dimension_count", "expected the head size " + Twine(config.headSize) +
+                                          ", found " + Twine(rotary) +
+                                          ": rotary embedding of a part of each head is not "
+                                          "supported");
+  StringRef scaling = keys.textOr("rope.scaling.type", "none");
+  if (keys.failed() || scaling == "none")
+    return;
+  if (scaling != "linear")
+    return keys.fail("rope.scaling.type", "rope scaling \"" + scaling +
+                                              "\" is not supported; expected \"none\" or "
+                                              "\"linear\"");
+  config.ropeScaling.kind = RopeScaling::Kind::Linear;
+  config.ropeScaling.factor = keys.positive("rope.scaling.factor");
+}
+
+static void readHeads(Config &config, Keys &keys) {
+  config.heads = keys.integer("attention.head_count", limits::kHeads);
+  config.kvHeads = keys.integerOr("attention.head_count_kv", config.heads, limits::kHeads);
+  if (keys.failed())
+    return;
+  if (config.heads % config.kvHeads)
+    return keys.fail("attention.head_count_kv", "expected a divisor of " + Twine(config.heads) +
+                                                    " heads, found " + Twine(config.kvHeads));
+  if (!keys.has("attention.key_length") && config.hidden % config.heads)
+    return keys.fail("embedding_length", "expected a multiple of " + Twine(config.heads) +
+                                             " heads where there is no key_length, found " +
+                                             Twine(config.hidden));
+  config.headSize = keys.integerOr("attention.key_length", config.hidden / config.heads,
+                                   limits::kWidth / config.heads);
+  int64_t value =
+      keys.integerOr("attention.value_length", config.headSize, limits::kWidth / config.heads);
+  if (keys.failed())
+    return;
+  if (value != config.headSize)
+    keys.fail("attention.value_length",
+              "expected the key length " + Twine(config.headSize) + ", found " + Twine(value));
+  if (config.headSize % 2)
+    keys.fail("attention.head_count",
+              "expected an even head size for rotary embedding, found " + Twine(config.headSize));
+}
+
+static void readShape(Config &config, Keys &keys) {
+  config.hidden = keys.integer("embedding_length", limits::kWidth);
+  config.layers = keys.integer("block_count", limits::kLayers);
+  config.feedForward = keys.integer("feed_forward_length", limits::kWidth);
+  config.maxPositions = keys.integer("context_length", limits::kPositions);
+  double epsilon = keys.positive("attention.layer_norm_rms_epsilon");
+  config.epsilon = static_cast<float>(epsilon);
+  if (!keys.failed() && (config.epsilon == 0 || config.epsilon > 1))
+    keys.fail("attention.layer_norm_rms_epsilon",
+              "expected a number up to 1 that is not 0 as a 32-bit float");
+  if (!keys.failed())
+    readHeads(config, keys);
+  if (!keys.failed())
+    readRope(config, keys);
+}
+
+static Error readVocabulary(const GgufFile &file, Config &config, Keys &keys) {
+  const TensorInfo *table =
+      file.checkpoint().find((config.family->ggufNames.embedding + ".weight").str());
+  if (!table)
+    return createStringError(inconvertibleErrorCode(), "missing tensor \"" +
+                                                           config.family->ggufNames.embedding +
+                                                           ".weight\"");
+  if (table->shape.size() != 2 || table->shape[0] < 1 || table->shape[0] > limits::kVocabulary)
+    return file.checkpoint().error(*table, "expected a row for each of up to " +
+                                               Twine(limits::kVocabulary) + " tokens, found " +
+                                               table->describe());
+  config.vocabulary = table->shape[0];
+  int64_t stated = keys.integerOr("vocab_size", config.vocabulary, limits::kVocabulary);
+  if (!keys.failed() && stated != config.vocabulary)
+    keys.fail("vocab_size", "expected the rows of the token table, " + Twine(config.vocabulary) +
+                                ", found " + Twine(stated));
+  return keys.finish();
+}
+
+static Error readTokens(const GgufMetadata &metadata, Config &config) {
+  auto read = [&](StringRef key) -> Expected<std::optional<int64_t>> {
+    if (!metadata.has(key))
+      return std::nullopt;
+    Expected<int64_t> id = metadata.getInteger(key, 0, config.vocabulary - 1);
+    if (!id)
+      return id.takeError();
+    return *id;
+  };
+  auto bos = read("tokenizer.ggml.bos_token_id");
+  if (!bos)
+    return bos.takeError();
+  config.bos = *bos;
+  for (StringRef key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"}) {
+    auto id = read(key);
+    if (!id)
+      return id.takeError();
+    if (*id && !is_contained(config.eos, **id))
+      config.eos.push_back(**id);
+  }
+  return Error::success();
+}
+
+/// The types of the BitNet runtimes say that activations are quantized; upstream's block types hold
+/// weight-only models as well.
+static ActivationMode activationsOf(const GgufFile &file, const Config &config) {
+  const TensorNames &names = config.family->ggufNames;
+  const TensorInfo *query =
+      file.checkpoint().find((names.layer + ".0." + names.query + ".weight").str());
+  bool bitnet = query && is_contained({"I2_S", "IQ1_BN", "IQ2_BN"}, query->dtype);
+  return config.family->weightOnly && !bitnet ? ActivationMode::Float : ActivationMode::Int8;
+}
+
+Expected<Config> readGgufConfig(const GgufFile &file) {
+  constexpr StringLiteral kArchitecture = "general.architecture";
+  const GgufMetadata &metadata = file.metadata();
+  Expected<StringRef> name = metadata.getString(kArchitecture);
+  if (!name)
+    return name.takeError();
+  if (StringRef reason = whyRefused(*name); !reason.empty())
+    return metadata.error(kArchitecture, "\"" + *name + "\" " + reason);
+  auto [family, architecture] = findGgufFamily(*name);
+  if (!family)
+    return metadata.error(kArchitecture, "\"" + *name +
+                                             "\" is not an architecture this importer knows (" +
+                                             knownGgufArchitectures() + ")");
+  Config config;
+  config.family = family;
+  config.architecture = name->str();
+  config.form = WeightForm::Gguf;
+  config.place = "the metadata";
+  config.interleavedRope = architecture->interleavedRope;
+  config.gate = architecture->gate;
+  Keys keys(metadata, *name);
+  if (Error error = refuseUnsupported(file, keys))
+    return error;
+  readShape(config, keys);
+  if (Error error = keys.finish())
+    return error;
+  // Early converters wrote the 2B4T model under the name of the older ones.
+  if (*name == "bitnet" && config.kvHeads == 5 && config.hidden == 2560)
+    config.gate = GateFunction::Relu2;
+  if (Error error = readVocabulary(file, config, keys))
+    return error;
+  if (Error error = readTokens(metadata, config))
+    return error;
+  config.activations = activationsOf(file, config);
+  return config;
+}
+
+} // namespace tern::import
