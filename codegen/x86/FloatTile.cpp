@@ -67,8 +67,9 @@ public:
 
 } // namespace
 
-/// Eight token rows and two partial sums at a time take 16 registers. Twice as many token rows would
-/// be unpacked for less often, but fall out of the first-level cache where rows are a power of two.
+/// Eight token rows and two partial sums at a time take 16 registers. Twice as many token rows
+/// would be unpacked for less often, but fall out of the first-level cache where rows are a power
+/// of two.
 std::unique_ptr<DotTile> makeFloatTile_two_bit_avx512(int64_t mr) {
   return std::make_unique<Avx512Float>(/*slices=*/mr == 1 ? 1 : 2);
 }

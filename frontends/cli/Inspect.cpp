@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "frontends/cli/Explain.h"
-#include "frontends/cli/Support.h"
+#include "frontends/cli/Options.h"
 #include "frontends/cli/Verbs.h"
 #include "frontends/cli/WeightSummary.h"
 

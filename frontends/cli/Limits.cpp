@@ -86,7 +86,7 @@ double measureRead(uint32_t threads, double budget) {
   madvise(memory, kBytes * threads, MADV_HUGEPAGE);
   auto *data = static_cast<uint8_t *>(memory);
   timed(threads, [&](uint32_t i) { memset(data + i * kBytes, 1, kBytes); });
-  volatile uint64_t sink = 0;
+  [[maybe_unused]] volatile uint64_t sink = 0;
   double best = 0;
   auto start = Clock::now();
   do {
@@ -105,7 +105,7 @@ double measureRead(uint32_t threads, double budget) {
 constexpr int kRounds = 2'000'000;
 
 double dotPortable() {
-  volatile int32_t sink = 0;
+  [[maybe_unused]] volatile int32_t sink = 0;
   int32_t sum = 0;
   for (int i = 0; i < kRounds; ++i) {
     sum += static_cast<int8_t>(i) * 3;

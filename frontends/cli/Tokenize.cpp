@@ -55,7 +55,8 @@ static Expected<std::string> ggufBlob(StringRef path) {
   return std::move(tokenizer->blob);
 }
 
-/// The blob of a checkpoint; empty when it has no tokenizer. A folder's weights are not looked at, a GGUF file may have none.
+/// The blob of a checkpoint; empty when it has no tokenizer. A folder's weights are not looked at,
+/// a GGUF file may have none.
 static Expected<std::string> checkpointBlob(StringRef path) {
   if (import::GgufFile::isGguf(path))
     return ggufBlob(path);

@@ -68,7 +68,8 @@ static void product(const tern_matmul_args_t *args, uint32_t packing) {
       for (int64_t g = 0; g < args->groups; ++g) {
         int32_t sum = -args->sums[m * args->sums_stride + g];
         for (int64_t c = g * group; c < (g + 1) * group; ++c)
-          sum += ((const int8_t *)args->acts)[m * args->acts_stride + c] * (trit(args, packing, n, c) + 1);
+          sum += ((const int8_t *)args->acts)[m * args->acts_stride + c] *
+                 (trit(args, packing, n, c) + 1);
         float part = (float)sum * args->scale[(n / 16 * args->groups + g) * 16 + n % 16];
         total = args->groups == 1 ? part : total + part;
       }

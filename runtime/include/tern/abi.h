@@ -22,8 +22,8 @@ extern "C" {
 #define TERN_ABI_VERSION 1u
 
 /* CPU features a variant needs, and a CPU has. */
-#define TERN_CPU_X86_SSE41 (UINT64_C(1) << 0)  /* SSSE3 and SSE4.1 */
-#define TERN_CPU_X86_AVX2 (UINT64_C(1) << 1)   /* AVX2, FMA, F16C, BMI1, BMI2, LZCNT, MOVBE */
+#define TERN_CPU_X86_SSE41 (UINT64_C(1) << 0) /* SSSE3 and SSE4.1 */
+#define TERN_CPU_X86_AVX2 (UINT64_C(1) << 1)  /* AVX2, FMA, F16C, BMI1, BMI2, LZCNT, MOVBE */
 #define TERN_CPU_X86_AVXVNNI (UINT64_C(1) << 2)
 #define TERN_CPU_X86_AVX512 (UINT64_C(1) << 3) /* F, CD, BW, DQ, VL */
 #define TERN_CPU_X86_AVX512VNNI (UINT64_C(1) << 4)
@@ -38,13 +38,13 @@ extern "C" {
 typedef struct tern_frame {
   uint32_t struct_size;
   uint32_t thread_count;
-  uint8_t *arena;          /* arena_bytes of the descriptor, 64-byte aligned */
-  const uint8_t *weights;  /* the weights section, 64-byte aligned */
-  uint8_t *kv;             /* kv_bytes_per_position * kv_capacity, 64-byte aligned */
-  uint8_t *scratch;        /* thread_count * scratch_stride bytes, 64-byte aligned */
-  uint64_t scratch_stride; /* >= scratch_bytes_per_position * kv_capacity, multiple of 64 */
-  int64_t kv_capacity;     /* positions the cache has room for */
-  int64_t rows;            /* the dynamic dimension of the inputs, 1 .. max_rows */
+  uint8_t *arena;            /* arena_bytes of the descriptor, 64-byte aligned */
+  const uint8_t *weights;    /* the weights section, 64-byte aligned */
+  uint8_t *kv;               /* kv_bytes_per_position * kv_capacity, 64-byte aligned */
+  uint8_t *scratch;          /* thread_count * scratch_stride bytes, 64-byte aligned */
+  uint64_t scratch_stride;   /* >= scratch_bytes_per_position * kv_capacity, multiple of 64 */
+  int64_t kv_capacity;       /* positions the cache has room for */
+  int64_t rows;              /* the dynamic dimension of the inputs, 1 .. max_rows */
   const void *const *inputs; /* one a tensor argument, in order, dense row-major */
   const int64_t *indices;    /* one an index argument, in order */
   void *const *outputs;      /* one a result, dense row-major */
@@ -60,14 +60,13 @@ typedef void (*tern_forward_fn)(const tern_frame_t *frame, uint32_t thread);
 
 /* Ternary product with its epilogue, for row blocks block_begin .. block_end - 1 of the packing's
    `rows` rows each:
-     out[m][n] = residual[m][n] + (sum_g float(sum over group g of acts * trit) * scale[n][g]) * row_scales[m]
-   Kernels on float rows need neither row_scales nor sums. With p[j] the sums of acts * trit over
-   k mod 4 = j, k counted from the group's start, each in order from +0:
-     out[m][n] = residual[m][n] + sum_g ((p[0] + p[2]) + (p[1] + p[3])) * scale[n][g]
-   weight: packed row blocks, k_tiles tiles each (k_tiles = ceil(K / packing k)).
-   scale: float [row block][groups][rows of a block].
-   acts: int8 or float rows, acts_stride bytes apart, zero from K up to the end of the last tile.
-   sums: int32 [m][groups], sums_stride entries apart: the sums of acts over each group.
+     out[m][n] = residual[m][n] + (sum_g float(sum over group g of acts * trit) * scale[n][g]) *
+   row_scales[m] Kernels on float rows need neither row_scales nor sums. With p[j] the sums of acts
+   * trit over k mod 4 = j, k counted from the group's start, each in order from +0: out[m][n] =
+   residual[m][n] + sum_g ((p[0] + p[2]) + (p[1] + p[3])) * scale[n][g] weight: packed row blocks,
+   k_tiles tiles each (k_tiles = ceil(K / packing k)). scale: float [row block][groups][rows of a
+   block]. acts: int8 or float rows, acts_stride bytes apart, zero from K up to the end of the last
+   tile. sums: int32 [m][groups], sums_stride entries apart: the sums of acts over each group.
    residual: NULL, or laid out as out. out: float rows, out_stride floats apart.
    groups: 1, or K / group with the group a multiple of the packing's k. */
 typedef struct tern_matmul_args {
@@ -104,7 +103,7 @@ typedef struct tern_descriptor {
   uint32_t struct_size;
   uint32_t abi_version;
   const char *compiler_version;
-  const char *sidecar;  /* file name of the payload beside the library, or NULL: inside it */
+  const char *sidecar;   /* file name of the payload beside the library, or NULL: inside it */
   uint8_t layout_id[16]; /* equals the payload's: same weights in the same places */
   const tern_variant_t *variants;
   uint32_t variant_count;

@@ -106,7 +106,8 @@ typedef struct tern_model_info {
 TERN_API tern_status_t tern_model_get_info(const tern_model_t *model, tern_model_info_t *out);
 /* The model card as JSON text, NUL-terminated; lives as long as the model. */
 TERN_API const char *tern_model_card(const tern_model_t *model);
-/* Runs every kernel of every level this CPU has against plain C. `report` (may be NULL) gets one line a kernel. */
+/* Runs every kernel of every level this CPU has against plain C. `report` (may be NULL) gets one
+ * line a kernel. */
 TERN_API tern_status_t tern_model_self_test(const tern_model_t *model,
                                             void (*report)(void *context, const char *line),
                                             void *context);
@@ -131,8 +132,8 @@ TERN_API uint32_t tern_session_position(const tern_session_t *session);
 TERN_API tern_status_t tern_prefill(tern_session_t *session, const int32_t *ids, size_t count);
 TERN_API tern_status_t tern_decode(tern_session_t *session, int32_t id);
 /* Appends tokens and writes the logits of all of them: float [count][vocabulary]. */
-TERN_API tern_status_t tern_prefill_logits(tern_session_t *session, const int32_t *ids, size_t count,
-                                           float *logits, size_t capacity);
+TERN_API tern_status_t tern_prefill_logits(tern_session_t *session, const int32_t *ids,
+                                           size_t count, float *logits, size_t capacity);
 /* float [vocabulary], valid until the session runs again. */
 TERN_API tern_status_t tern_session_logits(const tern_session_t *session, const float **logits,
                                            size_t *count);
@@ -153,35 +154,39 @@ TERN_API tern_status_t tern_tokenize(const tern_model_t *model, const char *text
                                      uint32_t flags, int32_t *ids, size_t capacity, size_t *count);
 /* Writes at most `capacity` bytes (no terminator); *bytes is how many there are in all. */
 TERN_API tern_status_t tern_detokenize(const tern_model_t *model, const int32_t *ids, size_t count,
-                                       int skip_special, char *text, size_t capacity, size_t *bytes);
+                                       int skip_special, char *text, size_t capacity,
+                                       size_t *bytes);
 
 typedef struct tern_sampler_options {
   size_t struct_size;
-  float temperature;        /* 0: greedy */
-  int32_t top_k;            /* 0: off */
-  float top_p;              /* 0 or 1: off */
-  float min_p;              /* 0: off */
-  float repetition_penalty; /* 0 or 1: off */
+  float temperature;         /* 0: greedy */
+  int32_t top_k;             /* 0: off */
+  float top_p;               /* 0 or 1: off */
+  float min_p;               /* 0: off */
+  float repetition_penalty;  /* 0 or 1: off */
   int32_t repetition_window; /* tokens looked back on; 0: 64 */
   uint64_t seed;
 } tern_sampler_options_t;
 
-TERN_API tern_status_t tern_sampler_create(const tern_sampler_options_t *options, tern_sampler_t **out);
+TERN_API tern_status_t tern_sampler_create(const tern_sampler_options_t *options,
+                                           tern_sampler_t **out);
 TERN_API void tern_sampler_destroy(tern_sampler_t *sampler);
 /* Chooses the next token from the session's logits and remembers it for the penalty. */
-TERN_API tern_status_t tern_sample(tern_sampler_t *sampler, const tern_session_t *session, int32_t *id);
+TERN_API tern_status_t tern_sample(tern_sampler_t *sampler, const tern_session_t *session,
+                                   int32_t *id);
 
 typedef struct tern_generate_options {
   size_t struct_size;
-  uint32_t max_tokens;      /* 0: until the cache is full */
-  int32_t ignore_eos;       /* go on after end tokens */
-  const char *const *stop;  /* texts that end the output (not part of it) */
+  uint32_t max_tokens;     /* 0: until the cache is full */
+  int32_t ignore_eos;      /* go on after end tokens */
+  const char *const *stop; /* texts that end the output (not part of it) */
   size_t stop_count;
   tern_sampler_options_t sampler; /* its struct_size may stay 0: greedy */
 } tern_generate_options_t;
 
 /* Called once for every new token `id`, with the whole UTF-8 text that has become certain (maybe
-   none); text still held back at the end comes in one more call with id -1. Return nonzero to stop. */
+   none); text still held back at the end comes in one more call with id -1. Return nonzero to stop.
+ */
 typedef int (*tern_text_fn)(void *context, const char *text, size_t bytes, int32_t id);
 
 /* Tokenizes `prompt` (with BOS at position 0), prefills and streams the continuation. Every new
