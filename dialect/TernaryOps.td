@@ -273,7 +273,7 @@ def Ternary_RmsNormOp : Ternary_Op<"rms_norm", [Pure, AllTypesMatch<["input", "r
     With `heads` above 1 a row is that many equal parts, and each is normalised on its own, by
     the same gain of the part's size.
 
-    Examples:
+    Example:
     ```mlir
     %y = ternary.rms_norm %x, %g epsilon 1.0e-05 : tensor<?x512xf32>, tensor<512xf32>
     %y = ternary.rms_norm %x, %g epsilon 1.0e-06 heads 4 : tensor<?x512xf32>, tensor<128xf32>

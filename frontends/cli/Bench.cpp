@@ -10,6 +10,7 @@
 #include "frontends/cli/Verbs.h"
 
 #include "mlir/IR/MLIRContext.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -174,7 +175,7 @@ void addBench(CLI::App &app, Action &action) {
   auto *model = verb->add_option("model", flags->run.model, "checkpoint or library");
   auto *shape =
       verb->add_option("--shape", flags->shape, "instead, random weights in a known shape")
-          ->check(CLI::IsMember(shapes))
+          ->check(CLI::IsMember(shapes).description(""))
           ->excludes(model);
   verb->add_option("-p,--prompt", flags->prompt, "tokens of the prompt")
       ->check(isCount(0, kMaxTokens))
@@ -187,6 +188,7 @@ void addBench(CLI::App &app, Action &action) {
       ->capture_default_str();
   verb->add_option("--packing", flags->run.packing, "two_bit or base3, unless a library is given")
       ->check(CLI::IsMember({"two_bit", "base3"}));
+  verb->footer("Shapes: " + llvm::join(shapes, ", "));
   addThreads(*verb, flags->run.threads);
   verb->add_option("--level", flags->run.level, "force a CPU level, such as x86-64-v3")
       ->check(isCpuLevel());

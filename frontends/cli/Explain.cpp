@@ -170,11 +170,17 @@ static void explainFolder(StringRef folder, raw_ostream &out) {
 void explainCheckpoint(StringRef path, raw_ostream &out) {
   if (import::GgufFile::isGguf(path)) {
     explainGguf(path, out);
-  } else {
-    bool folder = sys::fs::is_directory(path);
-    StringRef parent = sys::path::parent_path(path);
-    explainFolder(folder ? path : parent.empty() ? "." : parent, out);
+    out.flush();
+    return;
   }
+  StringRef parent = sys::path::parent_path(path);
+  StringRef folder = sys::fs::is_directory(path) ? path : parent.empty() ? "." : parent;
+  // Without a configuration there is no checkpoint to explain; the importer says what it expected.
+  SmallString<256> configuration(folder);
+  sys::path::append(configuration, "config.json");
+  if (!sys::fs::exists(configuration))
+    return;
+  explainFolder(folder, out);
   out.flush();
 }
 

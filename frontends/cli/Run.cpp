@@ -205,7 +205,6 @@ void addRun(CLI::App &app, Action &action) {
   verb->add_option("--output", flags->output, "text, ids or json")
       ->check(CLI::IsMember({"text", "ids", "json"}))
       ->capture_default_str();
-  addCheckpointFlags(*verb, flags->run.checkpoint);
   verb->callback([flags, ids, &action] {
     flags->hasIds = ids->count() > 0;
     action = [flags] { return runRun(*flags); };
