@@ -9,16 +9,17 @@ import subprocess
 import sys
 
 OP = re.compile(r'^def Ternary_\w+Op : Ternary_Op<"(\w+)"', re.MULTILINE)
-EXAMPLE = re.compile(r"Example:\s*(?:```mlir\n(.*?)```|`([^`]+)`)", re.DOTALL)
+EXAMPLE = re.compile(r"Examples?:\s*(?:```mlir\n(.*?)```|`([^`]+)`)", re.DOTALL)
 OPEN, CLOSE = "<([{", ">)]}"
 
 
 def examples(text):
-    """(op, its example or None), in order."""
+    """(op, its examples), in order. A line that begins an operation begins an example."""
     starts = list(OP.finditer(text))
     for start, end in zip(starts, [*starts[1:], None]):
         found = EXAMPLE.search(text, start.end(), end.start() if end else len(text))
-        yield start[1], found and (found[1] or found[2]).strip()
+        block = (found[1] or found[2]).strip() if found else ""
+        yield start[1], [part.strip() for part in re.split(r"\n(?=\s*%[\w, %]+ = ternary\.)", block) if part.strip()]
 
 
 def split(text, separator):
@@ -69,25 +70,27 @@ def opt(tool, text):
     return subprocess.run([tool, "--allow-unregistered-dialect=false", "-"], input=text, capture_output=True, text=True)
 
 
+def complaints(tool, name, listed, weight):
+    if not listed:
+        yield "has no example"
+    for example in listed:
+        once = opt(tool, module(example, weight))
+        twice = opt(tool, once.stdout)
+        if once.returncode or f"ternary.{name} " not in once.stdout:
+            yield f"example is refused:\n{example}\n{once.stderr}"
+        elif twice.stdout != once.stdout:
+            yield f"example changes in a round trip:\n{once.stdout}\n{twice.stdout}{twice.stderr}"
+
+
 def main():
     text, tool = pathlib.Path(sys.argv[1]).read_text(), sys.argv[2]
     found = dict(examples(text))
     failures = 0
-    for name, example in found.items():
-        complaint = None
-        if example is None:
-            complaint = "has no example"
-        else:
-            once = opt(tool, module(example, found["weight"]))
-            twice = opt(tool, once.stdout)
-            if once.returncode or f"ternary.{name} " not in once.stdout:
-                complaint = f"example is refused:\n{example}\n{once.stderr}"
-            elif twice.stdout != once.stdout:
-                complaint = f"example changes in a round trip:\n{once.stdout}\n{twice.stdout}{twice.stderr}"
-        if complaint:
+    for name, listed in found.items():
+        for complaint in complaints(tool, name, listed, found["weight"][0]):
             failures += 1
             print(f"ternary.{name}: {complaint}")
-    print(f"{len(found)} ops, {failures} without a good example")
+    print(f"{len(found)} ops, {failures} bad examples")
     sys.exit(failures != 0 or len(found) < 10)
 
 
