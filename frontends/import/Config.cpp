@@ -322,9 +322,10 @@ static Error refuseQuantizationOptions(const Json &quantization) {
 
 /// MLX writes the same object as `quantization` and as `quantization_config`.
 static Error readMlx(const Json &quantization, Config &config) {
-  if (Expected<ArrayRef<Json::Member>> members = quantization.object(); !members)
+  Expected<ArrayRef<Json::Member>> members = quantization.object();
+  if (!members)
     return members.takeError();
-  for (const auto &member : *quantization.object())
+  for (const auto &member : *members)
     if (!is_contained({"group_size", "bits", "mode"}, member.key))
       return member.value.error("unknown key: what it would change is not known");
   if (Expected<int64_t> bits = quantization.getInteger("bits", 2, 2); !bits)
