@@ -7,6 +7,7 @@
 
 #include "frontends/convert/Tokenizer.h"
 
+#include "frontends/import/GgufPreTokenizer.h"
 #include "frontends/import/GgufTokenizer.h"
 #include "frontends/import/TokenizerModel.h"
 #include "tern/tokenizer_blob.h"

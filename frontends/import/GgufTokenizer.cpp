@@ -7,6 +7,7 @@
 
 #include "frontends/import/GgufTokenizer.h"
 
+#include "frontends/import/GgufPreTokenizer.h"
 #include "frontends/import/Reader.h"
 #include "frontends/import/TokenizerParts.h"
 #include "llvm/ADT/DenseSet.h"
@@ -24,60 +25,6 @@ namespace {
 
 constexpr size_t kMaxAddedBytes = 1024;
 constexpr StringLiteral kMetaSpace = "\xE2\x96\x81"; // U+2581
-
-constexpr StringLiteral kGpt2 =
-    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
-constexpr StringLiteral kLlama3 =
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|"
-    " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-constexpr StringLiteral kQwen2 =
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|"
-    " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-constexpr StringLiteral kQwen35 =
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}|"
-    " ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-constexpr StringLiteral kPunctuation = "[\\p{P}$+<=>^~|`]+";
-constexpr StringLiteral kThreeDigits = "[0-9][0-9][0-9]";
-
-/// What a `tokenizer.ggml.pre` stands for. Each expression cuts the pieces of the one before.
-struct PreTokenizer {
-  ArrayRef<StringLiteral> names; ///< the first is what we write
-  ArrayRef<StringLiteral> expressions;
-  bool composes;      ///< NFC first
-  bool ignoresMerges; ///< a piece that is a token is that token
-  bool addsBos;       ///< where the file does not say
-};
-
-constexpr StringLiteral kLlama3Names[] = {"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon_e"};
-constexpr StringLiteral kQwen2Names[] = {"qwen2", "deepseek-r1-qwen"};
-constexpr StringLiteral kQwen35Names[] = {"qwen35"};
-constexpr StringLiteral kGpt2Names[] = {"gpt-2", "gpt2", "phi-2"};
-constexpr StringLiteral kFalconNames[] = {"falcon"};
-constexpr StringLiteral kLlama3Splits[] = {kLlama3};
-constexpr StringLiteral kQwen2Splits[] = {kQwen2};
-constexpr StringLiteral kQwen35Splits[] = {kQwen35};
-constexpr StringLiteral kGpt2Splits[] = {kGpt2};
-constexpr StringLiteral kFalconSplits[] = {kPunctuation, kGpt2, kThreeDigits};
-
-const PreTokenizer kPreTokenizers[] = {
-    {kLlama3Names, kLlama3Splits, false, true, true},
-    {kQwen2Names, kQwen2Splits, true, false, false},
-    {kQwen35Names, kQwen35Splits, true, false, false},
-    {kGpt2Names, kGpt2Splits, false, false, false},
-    {kFalconNames, kFalconSplits, false, false, false},
-};
-
-const PreTokenizer *findPre(StringRef name) {
-  for (const PreTokenizer &pre : kPreTokenizers)
-    if (is_contained(pre.names, name))
-      return &pre;
-  return nullptr;
-}
-
-Expected<std::string> translated(StringRef expression) {
-  JsonDocument place = cantFail(JsonDocument::parse("tokenizer.ggml.pre", "{}"));
-  return translateExpression(place.root(), expression);
-}
 
 /// Turns one vocabulary into the parts of a blob.
 class Maker {
@@ -114,27 +61,6 @@ private:
 
 } // namespace
 
-std::string knownPreTokenizers() {
-  std::string text;
-  for (const PreTokenizer &pre : kPreTokenizers)
-    for (StringRef name : pre.names)
-      text += (text.empty() ? "" : ", ") + name.str();
-  return text;
-}
-
-StringRef findPreTokenizer(ArrayRef<StringRef> expressions, bool ignoresMerges) {
-  for (const PreTokenizer &pre : kPreTokenizers) {
-    if (pre.expressions.size() != expressions.size() || pre.ignoresMerges != ignoresMerges)
-      continue;
-    bool same = true;
-    for (auto [ours, theirs] : zip(pre.expressions, expressions))
-      same = same && cantFail(translated(ours)) == theirs;
-    if (same)
-      return pre.names.front();
-  }
-  return "";
-}
-
 Error Maker::checkArrays() const {
   size_t count = from.tokens.size();
   uint64_t limit = size != 0 ? size : TERN_TOKENIZER_MAX_IDS;
@@ -164,7 +90,7 @@ Error Maker::choosePre() {
   constexpr size_t kLlama3Tokens = 128256;
   StringRef name = from.pre.value_or("");
   if (!from.pre && from.tokens.size() == kLlama3Tokens) {
-    name = kLlama3Names[0];
+    name = "llama-bpe";
     warnings += from.file + ": tokenizer.ggml.pre is missing; its 128256 tokens are taken as "
                             "Llama 3's\n";
   } else if (!from.pre) {
@@ -172,12 +98,12 @@ Error Maker::choosePre() {
                  "names: " +
                  knownPreTokenizers() + ")");
   }
-  const PreTokenizer *pre = findPre(name);
+  const PreTokenizer *pre = preTokenizerNamed(name);
   if (!pre)
     return error("pre: unknown pre-tokenizer \"" + name + "\", expected one of " +
                  knownPreTokenizers());
   for (StringRef expression : pre->expressions) {
-    Expected<std::string> text = translated(expression);
+    Expected<std::string> text = translatePreTokenizer(expression);
     if (!text)
       return text.takeError();
     model.split.push_back(

@@ -8,7 +8,6 @@
 #ifndef TERN_FRONTENDS_IMPORT_GGUFTOKENIZER_H
 #define TERN_FRONTENDS_IMPORT_GGUFTOKENIZER_H
 
-#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 
@@ -60,13 +59,6 @@ llvm::Expected<GgufTokenizer> makeGgufTokenizer(const GgufVocabulary &vocabulary
 /// Both in one; an empty blob where the file has no vocabulary.
 llvm::Expected<GgufTokenizer> importGgufTokenizer(llvm::StringRef file,
                                                   const GgufMetadata &metadata, uint64_t size);
-
-/// The `tokenizer.ggml.pre` names of a `gpt2` vocabulary that are known.
-std::string knownPreTokenizers();
-
-/// The name whose splitting expressions are exactly `expressions`, as a blob has them; empty where
-/// there is none.
-llvm::StringRef findPreTokenizer(llvm::ArrayRef<llvm::StringRef> expressions, bool ignoresMerges);
 
 } // namespace tern::import
 

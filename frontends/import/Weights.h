@@ -56,6 +56,9 @@ private:
   llvm::Expected<ternary::Encoding> floatEncoding(const TensorInfo &tensor) const;
   ternary::SourceAttr source(const TensorInfo &tensor, llvm::ArrayRef<int64_t> shape,
                              ternary::Encoding encoding, ternary::Derivation derive) const;
+  /// A tensor of floats, with their type.
+  WeightSpec asStored(const TensorInfo &tensor, llvm::ArrayRef<int64_t> shape,
+                      ternary::Encoding encoding) const;
   void permute(LinearSpec &linear, int64_t heads) const;
   llvm::Expected<LinearSpec> readLinear(const TensorInfo &tensor, llvm::StringRef module,
                                         int64_t rows, int64_t columns);
