@@ -160,21 +160,21 @@ double floatPeak(const KernelRow &row) {
 struct Work {
   Work(const KernelRow &row, int64_t tokens, int64_t copies, int64_t groups)
       : blocks(row.packing.rowBlocks(kN)), weightBytes(row.packing.packedBytes(kN, kK)),
-        weight(weightBytes * copies, 0x55), scale(kN * 4 * groups + 64, 0),
-        acts(tokens * actsStride(row), 0), sums(tokens * 4 * groups, 0), rowScales(tokens * 4, 0),
+        weight(weightBytes * copies, 0x55), scaleBytes(kN * 4 * groups),
+        scale(scaleBytes * copies + 64, 0), acts(tokens * actsStride(row), 0),
+        offsets(tokens * 4 * groups, 0), rowScales(tokens * 4 * groups, 0),
         out(tokens * paddedRow(kN) * 4, 0) {
-    args.scale = scale.as<float>();
     args.acts = acts.as<void>();
     args.row_scales = rowScales.as<float>();
-    args.sums = sums.as<int32_t>();
+    args.offsets = offsets.as<int32_t>();
     args.out = out.as<float>();
     args.acts_stride = actsStride(row);
-    args.sums_stride = groups;
+    args.offsets_stride = args.row_scales_stride = groups;
     args.out_stride = paddedRow(kN);
     args.m = tokens;
     args.block_end = blocks;
     args.k_tiles = row.packing.kTiles(kK);
-    args.groups = groups;
+    args.groups = args.scale_groups = groups;
   }
 
   static int64_t actsStride(const KernelRow &row) {
@@ -182,15 +182,18 @@ struct Work {
   }
 
   void run(tern_matmul_fn kernel) {
-    for (size_t at = 0; at < weight.bytes; at += weightBytes) {
-      args.weight = weight.as<uint8_t>() + at;
+    for (size_t copy = 0; copy < weight.bytes / weightBytes; ++copy) {
+      args.weight = weight.as<uint8_t>() + copy * weightBytes;
+      args.scale = reinterpret_cast<float *>(scale.as<uint8_t>() + copy * scaleBytes);
       kernel(&args);
     }
   }
 
   const int64_t blocks;
   const size_t weightBytes;
-  Memory weight, scale, acts, sums, rowScales, out;
+  Memory weight;
+  const size_t scaleBytes;
+  Memory scale, acts, offsets, rowScales, out;
   tern_matmul_args_t args{};
 };
 

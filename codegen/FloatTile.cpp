@@ -21,7 +21,7 @@ VectorType FloatTile::floats(KernelBuilder &b) const {
   return VectorType::get({lanes}, b.getF32Type());
 }
 
-Values FloatTile::start(KernelBuilder &b, int64_t tokens) const {
+Values FloatTile::start(KernelBuilder &b, int64_t tokens, ValueRange) const {
   return Values(kSums / slices * tokens * parts, b.splatFloat(floats(b), 0.0f));
 }
 

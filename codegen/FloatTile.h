@@ -26,7 +26,8 @@ public:
   }
 
   /// [partial sum of the slice][token][part], of f32.
-  llvm::SmallVector<mlir::Value> start(KernelBuilder &b, int64_t tokens) const override;
+  llvm::SmallVector<mlir::Value> start(KernelBuilder &b, int64_t tokens,
+                                       mlir::ValueRange initial) const override;
   llvm::SmallVector<mlir::Value> step(KernelBuilder &b, mlir::ValueRange state, mlir::Value tile,
                                       mlir::ValueRange acts, int64_t count,
                                       int64_t slice) const override;

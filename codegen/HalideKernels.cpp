@@ -26,6 +26,8 @@ constexpr KernelSignature kSignatures[] = {
     {"tern_row_rms_norm", "ppfip"},
     {"tern_row_quantize_row", "piippp"},
     {"tern_row_norm_quantize_row", "ppfiippp"},
+    {"tern_row_quantize_groups", "piippp"},
+    {"tern_row_norm_quantize_groups", "ppfiippp"},
     {"tern_row_rope", "ppiip"},
     {"tern_row_rope_angles", "ipip"},
     {"tern_row_attention", "pppiiipp"},

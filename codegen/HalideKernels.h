@@ -33,8 +33,12 @@ struct Target;
 /// output may not overlap an input. Elements must be naturally aligned; 64 bytes are best.
 enum class RowKernel {
   RmsNorm,         ///< p x, p gain, f epsilon, i n, p out
-  QuantizeRow,     ///< p x, i n, i group, p values i8, p scale f32[1], p sums i32[n / group]
-  NormQuantizeRow, ///< p x, p gain, f epsilon, i n, i group, p values, p scale, p sums
+  QuantizeRow,     ///< p x, i n, i group, p values i8, p scale f32[1], p offsets i32[n / group]
+  NormQuantizeRow, ///< p x, p gain, f epsilon, i n, i group, p values, p scale, p offsets
+  /// p x, i n, i group, p values, p scales f32[n / group], p offsets: a scale a group of a
+  /// multiple of 32 columns.
+  QuantizeGroups,
+  NormQuantizeGroups, ///< p x, p gain, f epsilon, i n, i group, p values, p scales, p offsets
   Rope,            ///< p x, p angles, i heads, i headSize, p out
   RopeAngles,      ///< i position, p frequencies f32[half], i half, p out [2 * half]
   /// p query, p keys, p values, i length, i stride, i headSize, p scratch f32[length], p out

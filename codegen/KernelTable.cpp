@@ -40,6 +40,13 @@ ArrayRef<KernelRow> allKernels() {
    Acts::Int8,                                                                                     \
    MR,                                                                                             \
    makeDotTile_##PACKING##_##ISA},
+#define TERN_GROUP_KERNEL(PACKING, MR, NR, KB, ISA)                                                \
+  {"matmul_i8g_" #PACKING "_" #MR "x" #NR "x" #KB "_" #ISA,                                        \
+   needs::ISA,                                                                                     \
+   Packing{kind::PACKING, NR, KB},                                                                 \
+   Acts::Int8Groups,                                                                               \
+   MR,                                                                                             \
+   makeDotTile_##PACKING##_##ISA},
 #define TERN_FLOAT_KERNEL(PACKING, MR, NR, KB, ISA)                                                \
   {"matmul_f32_" #PACKING "_" #MR "x" #NR "x" #KB "_" #ISA,                                        \
    needs::ISA,                                                                                     \

@@ -40,10 +40,10 @@ LogicalResult FunctionLowering::lower(ternary::QuantizeRowsOp op) {
   if (failed(placeResults(op, input.rows)))
     return failure();
   const Place values = places.at(op.getValues()), scales = places.at(op.getScales()),
-              sums = places.at(op.getSums());
+              offsets = places.at(op.getOffsets());
   phase({reads(op.getInput(), true), writes(op.getValues(), true), writes(op.getScales(), true),
-         writes(op.getSums(), true)});
-  Value x = pointer(input), v = pointer(values), s = pointer(scales), u = pointer(sums);
+         writes(op.getOffsets(), true)});
+  Value x = pointer(input), v = pointer(values), s = pointer(scales), o = pointer(offsets);
   Value gain = op.getGain() ? pointer(places.at(op.getGain())) : Value();
   eachRow(input.rows, [&](Value m) {
     SmallVector<Value> operands = {row(x, input, m)};
@@ -52,8 +52,11 @@ LogicalResult FunctionLowering::lower(ternary::QuantizeRowsOp op) {
       operands.push_back(arith::ConstantOp::create(b, op.getEpsilonAttr()));
     }
     operands.append({b.i64(columnsOf(op.getInput())), b.i64(op.getGroup()), row(v, values, m),
-                     row(s, scales, m), row(u, sums, m)});
-    rowKernel(gain ? RowKernel::NormQuantizeRow : RowKernel::QuantizeRow, operands);
+                     row(s, scales, m), row(o, offsets, m)});
+    if (op.getScales().getType().getRank() == 2)
+      rowKernel(gain ? RowKernel::NormQuantizeGroups : RowKernel::QuantizeGroups, operands);
+    else
+      rowKernel(gain ? RowKernel::NormQuantizeRow : RowKernel::QuantizeRow, operands);
   });
   return success();
 }
@@ -64,33 +67,37 @@ void FunctionLowering::storeKernelArgs(ternary::Product op, ternary::PackingAttr
   RankedTensorType type = op.weightType();
   const Place acts = places.at(op.acts()), out = places.at(op.result());
   int64_t blocks = llvm::divideCeil(type.getDimSize(0), packing.getRows());
-  int64_t groups = op.scaleType().getDimSize(1);
+  int64_t scaleGroups = op.scaleType().getDimSize(1);
   auto [begin, end] = split(constant(blocks));
   auto at = [&](Value value) { return pointer(places.at(value)); };
   Value none = LLVM::ZeroOp::create(b, b.ptr());
-  Value rowScales = none, sums = none;
-  int64_t sumsStride = 0;
+  Value rowScales = none, offsets = none;
+  int64_t groups = scaleGroups, rowScalesStride = 0, offsetsStride = 0;
   if (auto quantized = dyn_cast<ternary::FusedLinearOp>(op.getOperation())) {
-    rowScales = at(quantized.getRowScales()), sums = at(quantized.getSums());
-    sumsStride = places.at(quantized.getSums()).stride / 4;
+    rowScales = at(quantized.getRowScales()), offsets = at(quantized.getOffsets());
+    rowScalesStride = places.at(quantized.getRowScales()).stride / 4;
+    offsetsStride = places.at(quantized.getOffsets()).stride / 4;
+    groups = columnsOf(quantized.getOffsets());
   }
   const std::pair<size_t, Value> fields[] = {
       {offsetof(tern_matmul_args_t, weight), at(op.weight())},
       {offsetof(tern_matmul_args_t, scale), at(op.scale())},
       {offsetof(tern_matmul_args_t, acts), pointer(acts)},
       {offsetof(tern_matmul_args_t, row_scales), rowScales},
-      {offsetof(tern_matmul_args_t, sums), sums},
+      {offsetof(tern_matmul_args_t, offsets), offsets},
       {offsetof(tern_matmul_args_t, residual), residual ? at(op.residual()) : none},
       {offsetof(tern_matmul_args_t, out), pointer(out)},
       {offsetof(tern_matmul_args_t, acts_stride), b.i64(acts.stride)},
-      {offsetof(tern_matmul_args_t, sums_stride), b.i64(sumsStride)},
+      {offsetof(tern_matmul_args_t, offsets_stride), b.i64(offsetsStride)},
       {offsetof(tern_matmul_args_t, out_stride), b.i64(out.stride / 4)},
       {offsetof(tern_matmul_args_t, m), acts.rows},
       {offsetof(tern_matmul_args_t, block_begin), begin},
       {offsetof(tern_matmul_args_t, block_end), end},
       {offsetof(tern_matmul_args_t, k_tiles),
        b.i64(llvm::divideCeil(type.getDimSize(1), packing.getK()))},
-      {offsetof(tern_matmul_args_t, groups), b.i64(groups)}};
+      {offsetof(tern_matmul_args_t, groups), b.i64(groups)},
+      {offsetof(tern_matmul_args_t, row_scales_stride), b.i64(rowScalesStride)},
+      {offsetof(tern_matmul_args_t, scale_groups), b.i64(scaleGroups)}};
   for (auto [offset, value] : fields)
     b.store(value, kernelArgs, static_cast<int64_t>(offset));
 }

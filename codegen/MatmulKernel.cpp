@@ -90,6 +90,31 @@ Value KernelBuilder::fusedMultiplyAdd(Value a, Value b, Value c) {
   return LLVM::FMAOp::create(*this, a, b, c);
 }
 
+/// The product is exact in binary64. Their sum there is rounded to odd (towards the neighbour whose
+/// last bit is set, unless it is exact), which loses nothing that the rounding to binary32 needs.
+Value KernelBuilder::plainMultiplyAdd(Value a, Value b, Value c) {
+  auto narrow = cast<VectorType>(a.getType());
+  auto wide = VectorType::get(narrow.getShape(), getF64Type());
+  VectorType bits = vec(narrow.getNumElements(), 64);
+  auto extend = [&](Value value) -> Value { return arith::ExtFOp::create(*this, wide, value); };
+  auto plus = [&](Value x, Value y) -> Value { return arith::AddFOp::create(*this, x, y); };
+  auto minus = [&](Value x, Value y) -> Value { return arith::SubFOp::create(*this, x, y); };
+  Value product = arith::MulFOp::create(*this, extend(a), extend(b)), addend = extend(c);
+  Value sum = plus(product, addend), back = minus(sum, product);
+  Value error = plus(minus(product, minus(sum, back)), minus(addend, back));
+  Value sumBits = bitcast(bits, sum);
+  // One unit towards the exact sum: away from zero if the error has the sum's sign.
+  Value signs = arith::XOrIOp::create(*this, sumBits, bitcast(bits, error));
+  Value unit = bitOr(shiftRightArithmetic(signs, 63), splat(bits, 1));
+  Value zero = arith::ConstantOp::create(*this, wide, DenseElementsAttr::get(wide, 0.0));
+  Value inexact = arith::CmpFOp::create(*this, arith::CmpFPredicate::ONE, error, zero);
+  Value even = arith::CmpIOp::create(*this, arith::CmpIPredicate::eq,
+                                     bitAnd(sumBits, splat(bits, 1)), splat(bits, 0));
+  Value moves = arith::AndIOp::create(*this, inexact, even);
+  Value odd = arith::SelectOp::create(*this, moves, add(sumBits, unit), sumBits);
+  return arith::TruncFOp::create(*this, narrow, bitcast(wide, odd));
+}
+
 Value KernelBuilder::intrinsic(StringRef name, Type result, ValueRange operands) {
   return LLVM::CallIntrinsicOp::create(*this, result, getStringAttr(name), operands).getResult(0);
 }
@@ -99,6 +124,7 @@ Value KernelBuilder::sub(Value a, Value b) { return arith::SubIOp::create(*this,
 Value KernelBuilder::mul(Value a, Value b) { return arith::MulIOp::create(*this, a, b); }
 Value KernelBuilder::min(Value a, Value b) { return arith::MinSIOp::create(*this, a, b); }
 Value KernelBuilder::bitAnd(Value a, Value b) { return arith::AndIOp::create(*this, a, b); }
+Value KernelBuilder::bitOr(Value a, Value b) { return arith::OrIOp::create(*this, a, b); }
 
 Value KernelBuilder::shiftLeft(Value a, int64_t bits) {
   return arith::ShLIOp::create(*this, a, splat(cast<VectorType>(a.getType()), bits));
@@ -133,7 +159,7 @@ constexpr int64_t kPanelBlocks = 16;
 
 /// Emits one kernel. GEMV: row blocks in order, weights one ascending stream. GEMM: panels of row
 /// blocks; in each, groups of token rows, which stay in the first-level cache; in each, the
-/// panel's row blocks. Then for each scale group: the tiles.
+/// panel's row blocks. Then for each group: the tiles.
 class MatmulEmitter {
 public:
   MatmulEmitter(KernelBuilder &b, const KernelRow &row, const DotTile &tile, Value args)
@@ -157,12 +183,17 @@ private:
   void emitPasses(Value begin, Value end, function_ref<void(Value block, Value lane)> body);
   void emitBody(const Place &place);
   Values emitGroups(const Place &place);
-  void emitExcess(const Place &place, Value group, Values &products);
+  Values emitGroup(const Place &place, ValueRange acts, ValueRange scales, Value group,
+                   ValueRange totals);
+  Values emitGroupScales(Value laneScales, Value group);
+  Values loadTokens(const Place &place, Value base, Value stride, Value group, VectorType type);
   Values emitGroupSums(const Place &place, ValueRange acts, Value group);
-  Values emitTiles(Value weight, ValueRange acts, Value begin, Value end, int64_t tokens,
-                   int64_t slice = 0);
+  Values emitTiles(Value weight, ValueRange acts, Value begin, Value end, const Place &place,
+                   ValueRange state, int64_t slice = 0);
   void emitEpilogue(const Place &place, ValueRange totals);
 
+  /// Whether activations have a scale a group, and not one a token.
+  bool groupsActs() const { return row.acts == Acts::Int8Groups; }
   Value field(Type type, size_t byteOffset) {
     return b.load(type, b.offset(args, static_cast<int64_t>(byteOffset)), 8);
   }
@@ -188,9 +219,9 @@ private:
   Value args;
   VectorType floats, sums;
   const int64_t tileActBytes; ///< of one token row's activations in a tile
-  Value weight, scale, acts, rowScales, actSums, residual, out;
-  Value actsStride, sumsStride, outStride, m, blockBegin, blockEnd, kTiles, groups;
-  Value groupTiles, totalsStart;
+  Value weight, scale, acts, rowScales, offsets, residual, out;
+  Value actsStride, offsetsStride, rowScalesStride, outStride, m, blockBegin, blockEnd, kTiles;
+  Value groups, scaleGroups, groupTiles, scaleRatio, totalsStart;
 };
 
 void MatmulEmitter::forLoop(Value begin, Value end, int64_t step, function_ref<void(Value)> body) {
@@ -221,27 +252,32 @@ void MatmulEmitter::readArgs() {
   scale = field(pointer, offsetof(tern_matmul_args_t, scale));
   acts = field(pointer, offsetof(tern_matmul_args_t, acts));
   rowScales = field(pointer, offsetof(tern_matmul_args_t, row_scales));
-  actSums = field(pointer, offsetof(tern_matmul_args_t, sums));
+  offsets = field(pointer, offsetof(tern_matmul_args_t, offsets));
   residual = field(pointer, offsetof(tern_matmul_args_t, residual));
   out = field(pointer, offsetof(tern_matmul_args_t, out));
   actsStride = field(integer, offsetof(tern_matmul_args_t, acts_stride));
-  sumsStride = field(integer, offsetof(tern_matmul_args_t, sums_stride));
+  offsetsStride = field(integer, offsetof(tern_matmul_args_t, offsets_stride));
   outStride = field(integer, offsetof(tern_matmul_args_t, out_stride));
   m = field(integer, offsetof(tern_matmul_args_t, m));
   blockBegin = field(integer, offsetof(tern_matmul_args_t, block_begin));
   blockEnd = field(integer, offsetof(tern_matmul_args_t, block_end));
   kTiles = field(integer, offsetof(tern_matmul_args_t, k_tiles));
   groups = field(integer, offsetof(tern_matmul_args_t, groups));
+  rowScalesStride = field(integer, offsetof(tern_matmul_args_t, row_scales_stride));
+  scaleGroups = field(integer, offsetof(tern_matmul_args_t, scale_groups));
 }
 
 void MatmulEmitter::emit() {
   readArgs();
   groupTiles = arith::DivSIOp::create(b, kTiles, groups);
+  if (groupsActs())
+    scaleRatio = arith::DivSIOp::create(b, groups, scaleGroups);
+  Value minusZero = arith::ConstantOp::create(b, b.getF32FloatAttr(-0.0f));
+  Value start = arith::ConstantOp::create(b, b.getF32FloatAttr(0.0f));
   // One product alone must keep its sign of zero, and -0 + x is x; several are summed from +0.
-  Value single = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, groups, b.i64(1));
-  Value start =
-      arith::SelectOp::create(b, single, arith::ConstantOp::create(b, b.getF32FloatAttr(-0.0f)),
-                              arith::ConstantOp::create(b, b.getF32FloatAttr(0.0f)));
+  if (!groupsActs())
+    start = arith::SelectOp::create(
+        b, arith::CmpIOp::create(b, arith::CmpIPredicate::eq, groups, b.i64(1)), minusZero, start);
   totalsStart = b.broadcast(floats, start);
   if (row.isGemv())
     return emitPasses(blockBegin, blockEnd, [&](Value block, Value lane) {
@@ -286,41 +322,59 @@ MatmulEmitter::Values MatmulEmitter::emitGroups(const Place &place) {
   Values tokenActs =
       rowsOf(b.offset(acts, b.mul(place.token, actsStride)), b.mul(actsStride, b.i64(kBaseRows)),
              llvm::divideCeil(place.tokens, kBaseRows));
-  // [row block][groups][rows] floats
-  Value blockScales = element(scale, b.mul(place.block, groups), row.packing.rows * 4);
+  // [row block][scale groups][rows] floats
+  Value blockScales = element(scale, b.mul(place.block, scaleGroups), row.packing.rows * 4);
   Value laneScales = element(blockScales, place.lane, 4);
   Values initial(place.tokens * tile.parts, totalsStart);
-  return forLoop(b.i64(0), groups, 1, initial, [&](Value group, ValueRange totals) {
-    Values products = emitGroupSums(place, tokenActs, group);
-    Value groupScales = element(laneScales, group, row.packing.rows * 4);
-    if (!tile.takesFloats)
-      emitExcess(place, group, products);
-    for (int64_t i = 0; i < place.tokens; ++i)
-      for (int64_t part = 0; part < tile.parts; ++part) {
-        Value &value = products[i * tile.parts + part];
-        Value scales = b.load(floats, b.offset(groupScales, part * tile.lanes * 4), 4);
-        value = arith::MulFOp::create(b, value, scales);
-        value = arith::AddFOp::create(b, totals[i * tile.parts + part], value);
-      }
-    return products;
+  return forLoop(b.i64(0), scaleGroups, 1, initial, [&](Value scaleGroup, ValueRange totals) {
+    Values scales = emitGroupScales(laneScales, scaleGroup);
+    if (!groupsActs())
+      return emitGroup(place, tokenActs, scales, scaleGroup, totals);
+    Value first = b.mul(scaleGroup, scaleRatio);
+    return forLoop(first, b.add(first, scaleRatio), 1, totals, [&](Value group, ValueRange sofar) {
+      return emitGroup(place, tokenActs, scales, group, sofar);
+    });
   });
 }
 
-/// Codes are trit + 1, so the sum of the activations is in every product once too often. Takes it
-/// out, and converts.
-void MatmulEmitter::emitExcess(const Place &place, Value group, Values &products) {
-  Value firstSum = element(actSums, b.add(b.mul(place.token, sumsStride), group), 4);
-  Values tokenSums = rowsOf(firstSum, b.mul(sumsStride, b.i64(4)), place.tokens);
-  for (int64_t i = 0; i < place.tokens; ++i) {
-    Value excess = b.broadcast(sums, b.load(b.getI32Type(), tokenSums[i], 4));
-    for (int64_t part = 0; part < tile.parts; ++part) {
-      Value &value = products[i * tile.parts + part];
-      value = arith::SIToFPOp::create(b, floats, b.sub(value, excess));
-    }
-  }
+MatmulEmitter::Values MatmulEmitter::emitGroupScales(Value laneScales, Value group) {
+  Value first = element(laneScales, group, row.packing.rows * 4);
+  Values scales;
+  for (int64_t part = 0; part < tile.parts; ++part)
+    scales.push_back(b.load(floats, b.offset(first, part * tile.lanes * 4), 4));
+  return scales;
 }
 
-/// Sums over one scale group: of activation * code, or of activation * trit.
+/// The totals with one more group: its sums times what they are worth.
+MatmulEmitter::Values MatmulEmitter::emitGroup(const Place &place, ValueRange acts,
+                                               ValueRange scales, Value group, ValueRange totals) {
+  Values products = emitGroupSums(place, acts, group), tokenScales;
+  if (groupsActs())
+    tokenScales = loadTokens(place, rowScales, rowScalesStride, group, floats);
+  for (int64_t i = 0; i < place.tokens * tile.parts; ++i) {
+    Value &value = products[i];
+    if (!tile.takesFloats)
+      value = arith::SIToFPOp::create(b, floats, value);
+    if (groupsActs())
+      value = arith::MulFOp::create(b, value, tokenScales[i / tile.parts]);
+    value = tile.fuses ? b.fusedMultiplyAdd(value, scales[i % tile.parts], totals[i])
+                       : b.plainMultiplyAdd(value, scales[i % tile.parts], totals[i]);
+  }
+  return products;
+}
+
+/// Element `group` of each token's row of 4-byte elements at `base`, in all lanes of a vector.
+MatmulEmitter::Values MatmulEmitter::loadTokens(const Place &place, Value base, Value stride,
+                                                Value group, VectorType type) {
+  Value first = element(base, b.add(b.mul(place.token, stride), group), 4);
+  Values rows = rowsOf(first, b.mul(stride, b.i64(4)), place.tokens);
+  return llvm::map_to_vector(rows, [&](Value pointer) {
+    return b.broadcast(type, b.load(type.getElementType(), pointer, 4));
+  });
+}
+
+/// Sums over one group, of activation * trit. Codes are trit + 1: the offsets that sums of int8
+/// products start from take the activations out that this adds.
 MatmulEmitter::Values MatmulEmitter::emitGroupSums(const Place &place, ValueRange acts,
                                                    Value group) {
   const int64_t tileBytes = row.packing.tileBytes();
@@ -329,18 +383,22 @@ MatmulEmitter::Values MatmulEmitter::emitGroupSums(const Place &place, ValueRang
   Value laneWeight = element(blockWeight, place.lane, 4);
   Values groupActs =
       llvm::map_to_vector(acts, [&](Value row0) { return element(row0, firstTile, tileActBytes); });
+  Values initial;
+  if (!tile.takesFloats)
+    for (Value offset : loadTokens(place, offsets, offsetsStride, group, sums))
+      initial.append(tile.parts, offset);
   if (tile.maxTiles == 0) {
     Values states;
     for (int64_t slice = 0; slice < tile.slices; ++slice)
-      llvm::append_range(
-          states, emitTiles(laneWeight, groupActs, b.i64(0), groupTiles, place.tokens, slice));
+      llvm::append_range(states, emitTiles(laneWeight, groupActs, b.i64(0), groupTiles, place,
+                                           tile.start(b, place.tokens, initial), slice));
     return tile.finish(b, states);
   }
 
-  Values initial(place.tokens * tile.parts, b.splat(sums, 0));
   return forLoop(b.i64(0), groupTiles, tile.maxTiles, initial, [&](Value begin, ValueRange wide) {
     Value end = b.min(b.add(begin, b.i64(tile.maxTiles)), groupTiles);
-    Values run = tile.finish(b, emitTiles(laneWeight, groupActs, begin, end, place.tokens));
+    Values state = tile.start(b, place.tokens, {});
+    Values run = tile.finish(b, emitTiles(laneWeight, groupActs, begin, end, place, state));
     for (auto [sum, earlier] : llvm::zip_equal(run, wide))
       sum = b.add(earlier, sum);
     return run;
@@ -350,14 +408,15 @@ MatmulEmitter::Values MatmulEmitter::emitGroupSums(const Place &place, ValueRang
 /// Tiles begin .. end - 1 from the tile at `weight` and the activations at `acts`, one pointer for
 /// each kBaseRows token rows. These pointers step along with the tiles.
 MatmulEmitter::Values MatmulEmitter::emitTiles(Value weight, ValueRange acts, Value begin,
-                                               Value end, int64_t tokens, int64_t slice) {
+                                               Value end, const Place &place, ValueRange state,
+                                               int64_t slice) {
   const bool streams = tile.lanes * tile.parts == row.packing.rows;
   const int64_t tileBytes = row.packing.tileBytes(), bases = acts.size();
   auto take = [&](int64_t count) {
     return [&, count](Value index, ValueRange carried) {
       Values tokenActs, next;
       for (Value base : carried.take_front(bases)) {
-        const int64_t left = tokens - static_cast<int64_t>(tokenActs.size());
+        const int64_t left = place.tokens - static_cast<int64_t>(tokenActs.size());
         for (int64_t i = 0; i < std::min(kBaseRows, left); ++i)
           tokenActs.push_back(b.offset(base, b.mul(actsStride, b.i64(i))));
         Value stepped = b.offset(base, count * tileActBytes);
@@ -374,7 +433,7 @@ MatmulEmitter::Values MatmulEmitter::emitTiles(Value weight, ValueRange acts, Va
   Values carried;
   for (Value base : acts)
     carried.push_back(element(base, begin, tileActBytes));
-  llvm::append_range(carried, tile.start(b, tokens));
+  llvm::append_range(carried, state);
   if (tile.unroll > 1) {
     Value whole = b.bitAnd(b.sub(end, begin), b.i64(-tile.unroll));
     Value middle = b.add(begin, whole);
@@ -390,7 +449,8 @@ void MatmulEmitter::emitEpilogue(const Place &place, ValueRange totals) {
   Value first = b.mul(b.add(b.mul(place.token, outStride), column), b.i64(4));
   Value stride = b.mul(outStride, b.i64(4));
   Values values(totals), outs = rowsOf(b.offset(out, first), stride, place.tokens);
-  for (int64_t i = 0; !tile.takesFloats && i < place.tokens; ++i) {
+  const bool perToken = !tile.takesFloats && !groupsActs();
+  for (int64_t i = 0; perToken && i < place.tokens; ++i) {
     Value rowScale = b.broadcast(
         floats, b.load(b.getF32Type(), b.offset(element(rowScales, place.token, 4), 4 * i), 4));
     for (int64_t part = 0; part < tile.parts; ++part) {

@@ -35,8 +35,10 @@ public:
   void prefetch(mlir::Value pointer);
   /// The same pointer, of which LLVM knows nothing: it leaves the addressing as it is written.
   mlir::Value opaque(mlir::Value pointer);
-  /// a * b + c, rounded once.
+  /// a * b + c, rounded once: an instruction of the CPU.
   mlir::Value fusedMultiplyAdd(mlir::Value a, mlir::Value b, mlir::Value c);
+  /// The same bits from operations that every CPU has.
+  mlir::Value plainMultiplyAdd(mlir::Value a, mlir::Value b, mlir::Value c);
   mlir::Value intrinsic(llvm::StringRef name, mlir::Type result, mlir::ValueRange operands);
 
   mlir::Value add(mlir::Value a, mlir::Value b);
@@ -44,6 +46,7 @@ public:
   mlir::Value mul(mlir::Value a, mlir::Value b);
   mlir::Value min(mlir::Value a, mlir::Value b);
   mlir::Value bitAnd(mlir::Value a, mlir::Value b);
+  mlir::Value bitOr(mlir::Value a, mlir::Value b);
   mlir::Value shiftLeft(mlir::Value a, int64_t bits);
   mlir::Value shiftRight(mlir::Value a, int64_t bits); ///< logical
   mlir::Value shiftRightArithmetic(mlir::Value a, int64_t bits);
@@ -64,11 +67,15 @@ public:
   int64_t unroll = 1;
   /// Whether activations, and so the sums, are float; else int8 and int32.
   bool takesFloats = false;
+  /// Whether every CPU that runs the tile has a fused multiply-add.
+  bool fuses = true;
   /// Turns in which a group's tiles are walked, each with a state of its own.
   int64_t slices = 1;
 
-  /// The state, all zero, for `tokens` token rows.
-  virtual llvm::SmallVector<mlir::Value> start(KernelBuilder &b, int64_t tokens) const = 0;
+  /// The state for `tokens` token rows, which holds the sums `initial`, [token][part]; no sums are
+  /// zeros. Tiles with a `maxTiles` or on floats always start from zeros.
+  virtual llvm::SmallVector<mlir::Value> start(KernelBuilder &b, int64_t tokens,
+                                               mlir::ValueRange initial) const = 0;
   /// Adds what `slice` takes of `count` (1 or `unroll`) tiles. `tile`: this pass's first byte of
   /// the first tile; `acts`: each token's activation at the first tile's first column.
   virtual llvm::SmallVector<mlir::Value> step(KernelBuilder &b, mlir::ValueRange state,
@@ -83,6 +90,7 @@ public:
   std::unique_ptr<DotTile> makeFloatTile_##PACKING##_##ISA(int64_t mr);
 #define TERN_KERNEL(PACKING, MR, NR, KB, ISA)                                                      \
   std::unique_ptr<DotTile> makeDotTile_##PACKING##_##ISA(int64_t mr);
+#define TERN_GROUP_KERNEL(PACKING, MR, NR, KB, ISA)
 #include "codegen/KernelTable.inc"
 
 } // namespace tern

@@ -56,7 +56,9 @@ LogicalResult SelectKernels::select(ternary::Product op, const Target &target) {
   std::string chosen, refused;
   for (bool gemv : {true, false}) {
     std::string why;
-    const Acts acts = op.takesFloats() ? Acts::Float : Acts::Int8;
+    const Acts acts = op.takesFloats() ? Acts::Float
+                      : op.actGroups() ? Acts::Int8Groups
+                                       : Acts::Int8;
     const KernelRow *row = selectKernel(target, packing, acts, gemv, &why);
     if (!row)
       return op->emitOpError("no ") << (gemv ? "gemv" : "gemm") << " kernel for " << encoding

@@ -80,10 +80,38 @@ static Expected<Scales> scalesOf(Operation *op, const TensorValue &scale, int64_
   return Scales{scale.f32.data(), groups, groups};
 }
 
-static void rescaleRow(const int32_t *acc, const Scales &scales, float rowScale, int64_t rows,
-                       float *out) {
-  for (int64_t n = 0; n < rows; ++n)
-    out[n] = semantics::rescale(acc + n * scales.groups, scales.row(n), scales.groups, rowScale);
+namespace {
+/// The scales of one int8 row: one, or one for each of `groups` groups.
+struct RowScales {
+  const float *data;
+  bool perGroup;
+  int64_t groups;
+};
+} // namespace
+
+/// Row `m` of the scales that ternary.quantize_rows gives.
+static RowScales rowScalesOf(const TensorValue &scales, int64_t m, int64_t groups) {
+  bool perGroup = scales.shape.size() == 2;
+  return {scales.f32.data() + m * (perGroup ? groups : 1), perGroup, groups};
+}
+
+/// Their shape must be [m] or [m, groups]; the weight's groups are these, or divide them.
+static Error checkRowScales(Operation *op, const TensorValue &rowScales, int64_t m, int64_t groups,
+                            int64_t scaleGroups) {
+  if (Error failed = sameSize(op, "row scales", m, rowScales.shape[0]))
+    return failed;
+  if (rowScales.shape.size() == 1)
+    return sameSize(op, "groups", groups, scaleGroups);
+  return sameSize(op, "scales a row", groups, rowScales.shape[1]);
+}
+
+static void rescaleRow(const int32_t *acc, const Scales &scales, const RowScales &rowScales,
+                       int64_t rows, float *out) {
+  for (int64_t n = 0; n < rows; ++n, acc += rowScales.groups)
+    out[n] = rowScales.perGroup
+                 ? semantics::rescaleGroups(acc, rowScales.data, rowScales.groups, scales.row(n),
+                                            scales.groups)
+                 : semantics::rescale(acc, scales.row(n), scales.groups, *rowScales.data);
 }
 
 static Expected<Results> evaluate(LinearOp op, Operands in) {
@@ -107,17 +135,20 @@ static Expected<Results> evaluate(LinearOp op, Operands in) {
   const TensorValue *residual = op.getResidual() ? &asTensor(in[3]) : nullptr;
   if (Error failed = sameSize(op, "rows of the residual", m, residual ? residual->shape[0] : m))
     return std::move(failed);
-  bool quantized = op.getActivations() == Activations::Int8PerToken;
+  bool quantized = op.getActivations() != Activations::Float;
+  int64_t actGroup = activationGroup(op.getActivations());
+  int64_t groups = actGroup ? k / actGroup : scales->groups;
   std::vector<int8_t> acts(k);
-  std::vector<int32_t> sums(scales->groups), acc(n * scales->groups);
+  std::vector<float> rowScales(groups);
+  std::vector<int32_t> offsets(groups), acc(n * groups);
   for (int64_t row = 0; row < m; ++row) {
     const float *x = input.f32.data() + row * k;
     float *y = (*out)->f32.data() + row * n;
     if (quantized) {
-      float rowScale;
-      semantics::quantizeRow(x, k, k / scales->groups, acts.data(), &rowScale, sums.data());
-      productRow(acts.data(), *trits, k, scales->groups, acc.data());
-      rescaleRow(acc.data(), *scales, rowScale, n, y);
+      auto *quantize = actGroup ? semantics::quantizeGroups : semantics::quantizeRow;
+      quantize(x, k, k / groups, acts.data(), rowScales.data(), offsets.data());
+      productRow(acts.data(), *trits, k, groups, acc.data());
+      rescaleRow(acc.data(), *scales, {rowScales.data(), actGroup > 0, groups}, n, y);
       continue;
     }
     for (int64_t i = 0; i < n; ++i)
@@ -130,16 +161,20 @@ static Expected<Results> evaluate(LinearOp op, Operands in) {
 
 static Expected<Results> evaluate(QuantizeRowsOp op, Operands in) {
   const TensorValue &input = asTensor(in[0]);
-  int64_t m = input.shape[0], k = input.shape[1], group = op.getGroup();
+  int64_t m = input.shape[0], k = input.shape[1], group = op.getGroup(), groups = k / group;
+  bool perGroup = op.getScales().getType().getRank() == 2;
+  std::vector<int64_t> scalesShape = {m};
+  if (perGroup)
+    scalesShape.push_back(groups);
   Expected<Tensor> values = makeTensor(op, op.getValues().getType(), {m, k});
   if (!values)
     return values.takeError();
-  Expected<Tensor> scales = makeTensor(op, op.getScales().getType(), {m});
+  Expected<Tensor> scales = makeTensor(op, op.getScales().getType(), scalesShape);
   if (!scales)
     return scales.takeError();
-  Expected<Tensor> sums = makeTensor(op, op.getSums().getType(), {m, k / group});
-  if (!sums)
-    return sums.takeError();
+  Expected<Tensor> offsets = makeTensor(op, op.getOffsets().getType(), {m, groups});
+  if (!offsets)
+    return offsets.takeError();
   std::vector<float> normalised(k);
   for (int64_t row = 0; row < m; ++row) {
     const float *x = input.f32.data() + row * k;
@@ -148,10 +183,12 @@ static Expected<Results> evaluate(QuantizeRowsOp op, Operands in) {
                          normalised.data());
       x = normalised.data();
     }
-    semantics::quantizeRow(x, k, group, (*values)->i8.data() + row * k, (*scales)->f32.data() + row,
-                           (*sums)->i32.data() + row * (k / group));
+    auto *quantize = perGroup ? semantics::quantizeGroups : semantics::quantizeRow;
+    quantize(x, k, group, (*values)->i8.data() + row * k,
+             (*scales)->f32.data() + row * (perGroup ? groups : 1),
+             (*offsets)->i32.data() + row * groups);
   }
-  return Results{*values, *scales, *sums};
+  return Results{*values, *scales, *offsets};
 }
 
 static Expected<Results> evaluate(MatmulOp op, Operands in) {
@@ -174,38 +211,33 @@ static Expected<Results> evaluate(MatmulOp op, Operands in) {
 
 static Expected<Results> evaluate(RescaleOp op, Operands in) {
   const TensorValue &acc = asTensor(in[0]), &rowScales = asTensor(in[1]);
-  int64_t m = acc.shape[0], n = acc.shape[1];
+  int64_t m = acc.shape[0], n = acc.shape[1], groups = acc.shape[2];
   Expected<Scales> scales = scalesOf(op, asTensor(in[2]), n);
   if (!scales)
     return scales.takeError();
-  if (Error failed = sameSize(op, "groups", acc.shape[2], scales->groups))
-    return std::move(failed);
-  if (Error failed = sameSize(op, "row scales", m, rowScales.shape[0]))
+  if (Error failed = checkRowScales(op, rowScales, m, groups, scales->groups))
     return std::move(failed);
   Expected<Tensor> out = makeTensor(op, op.getType(), {m, n});
   if (!out)
     return out.takeError();
   for (int64_t row = 0; row < m; ++row)
-    rescaleRow(acc.i32.data() + row * n * scales->groups, *scales, rowScales.f32[row], n,
+    rescaleRow(acc.i32.data() + row * n * groups, *scales, rowScalesOf(rowScales, row, groups), n,
                (*out)->f32.data() + row * n);
   return Results{*out};
 }
 
-/// Kernels on unsigned codes rely on `sums`, so wrong ones must not pass here.
-static Error checkSums(FusedLinearOp op, const TensorValue &acts, const TensorValue &sums,
-                       int64_t groups) {
-  int64_t m = acts.shape[0], k = acts.shape[1], group = k / groups;
-  if (Error failed = sameSize(op, "rows of sums", m, sums.shape[0]))
-    return failed;
-  if (Error failed = sameSize(op, "sums a row", groups, sums.shape[1]))
+/// Kernels on unsigned codes rely on `offsets`, so wrong ones must not pass here.
+static Error checkOffsets(FusedLinearOp op, const TensorValue &acts, const TensorValue &offsets) {
+  int64_t m = acts.shape[0], k = acts.shape[1], groups = offsets.shape[1], group = k / groups;
+  if (Error failed = sameSize(op, "rows of offsets", m, offsets.shape[0]))
     return failed;
   for (int64_t i = 0; i < m * groups; ++i) {
     int32_t sum = 0;
     for (int64_t j = 0; j < group; ++j)
       sum += acts.i8[i * group + j];
-    if (sum != sums.i32[i])
-      return opError(op, formatv("row {0}, group {1}: expected a sum of {2}, got {3}", i / groups,
-                                 i % groups, sum, sums.i32[i])
+    if (-sum != offsets.i32[i])
+      return opError(op, formatv("row {0}, group {1}: expected an offset of {2}, got {3}",
+                                 i / groups, i % groups, -sum, offsets.i32[i])
                              .str());
   }
   return Error::success();
@@ -216,6 +248,7 @@ static Expected<Results> evaluate(FusedLinearOp op, Operands in) {
   const TensorValue &weight = asTensor(in[3]);
   const TensorValue *residual = op.getResidual() ? &asTensor(in[5]) : nullptr;
   int64_t m = acts.shape[0], n = weight.shape[0], k = weight.shape[1];
+  int64_t groups = asTensor(in[2]).shape[1];
   std::vector<int8_t> storage;
   Expected<ArrayRef<int8_t>> trits = tritsOf(op, weight, storage);
   if (!trits)
@@ -225,20 +258,20 @@ static Expected<Results> evaluate(FusedLinearOp op, Operands in) {
     return scales.takeError();
   if (Error failed = sameSize(op, "columns of acts", k, acts.shape[1]))
     return std::move(failed);
-  if (Error failed = checkSums(op, acts, asTensor(in[2]), scales->groups))
+  if (Error failed = checkOffsets(op, acts, asTensor(in[2])))
     return std::move(failed);
-  if (Error failed = sameSize(op, "row scales", m, rowScales.shape[0]))
+  if (Error failed = checkRowScales(op, rowScales, m, groups, scales->groups))
     return std::move(failed);
   if (Error failed = sameSize(op, "rows of the residual", m, residual ? residual->shape[0] : m))
     return std::move(failed);
   Expected<Tensor> out = makeTensor(op, op.getType(), {m, n});
   if (!out)
     return out.takeError();
-  std::vector<int32_t> acc(n * scales->groups);
+  std::vector<int32_t> acc(n * groups);
   for (int64_t row = 0; row < m; ++row) {
     float *y = (*out)->f32.data() + row * n;
-    productRow(acts.i8.data() + row * k, *trits, k, scales->groups, acc.data());
-    rescaleRow(acc.data(), *scales, rowScales.f32[row], n, y);
+    productRow(acts.i8.data() + row * k, *trits, k, groups, acc.data());
+    rescaleRow(acc.data(), *scales, rowScalesOf(rowScales, row, groups), n, y);
     for (int64_t i = 0; residual && i < n; ++i)
       y[i] = residual->f32[row * n + i] + y[i];
   }

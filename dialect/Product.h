@@ -30,9 +30,16 @@ public:
   mlir::Operation *getOperation() const { return op; }
 
   bool takesFloats() const { return llvm::isa<LinearOp>(op); }
+  /// Groups of an int8 row that have a scale of their own; 0 where the row has one, or floats.
+  int64_t actGroups() const {
+    auto fused = llvm::dyn_cast<FusedLinearOp>(op);
+    return fused && fused.getRowScales().getType().getRank() == 2
+               ? fused.getOffsets().getType().getDimSize(1)
+               : 0;
+  }
   /// The rows it multiplies.
   mlir::Value acts() const { return op->getOperand(0); }
-  /// `acts`, and for int8 rows their scales and sums.
+  /// `acts`, and for int8 rows their scales and offsets.
   mlir::OperandRange activations() const { return op->getOperands().take_front(weightAt()); }
   mlir::OpOperand &weightOperand() const { return op->getOpOperand(weightAt()); }
   mlir::OpOperand &scaleOperand() const { return op->getOpOperand(weightAt() + 1); }

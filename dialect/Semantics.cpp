@@ -130,7 +130,7 @@ void semantics::rmsNorm(const float *x, const float *gain, float epsilon, int64_
 }
 
 void semantics::quantizeRow(const float *x, int64_t n, int64_t group, int8_t *values, float *scale,
-                            int32_t *sums) {
+                            int32_t *offsets) {
   float largest = 1e-5f;
   for (int64_t i = 0; i < n; ++i) {
     float magnitude = std::fabs(x[i]);
@@ -148,8 +148,14 @@ void semantics::quantizeRow(const float *x, int64_t n, int64_t group, int8_t *va
     int32_t sum = 0;
     for (int64_t i = g * group; i < (g + 1) * group; ++i)
       sum += values[i];
-    sums[g] = sum;
+    offsets[g] = -sum;
   }
+}
+
+void semantics::quantizeGroups(const float *x, int64_t n, int64_t group, int8_t *values,
+                               float *scales, int32_t *offsets) {
+  for (int64_t g = 0; g < n / group; ++g)
+    quantizeRow(x + g * group, group, group, values + g * group, scales + g, offsets + g);
 }
 
 float semantics::rescale(const int32_t *acc, const float *scale, int64_t groups, float rowScale) {
@@ -157,8 +163,17 @@ float semantics::rescale(const int32_t *acc, const float *scale, int64_t groups,
     return (static_cast<float>(acc[0]) * scale[0]) * rowScale;
   float total = 0.0f;
   for (int64_t g = 0; g < groups; ++g)
-    total += static_cast<float>(acc[g]) * scale[g];
+    total = std::fma(static_cast<float>(acc[g]), scale[g], total);
   return total * rowScale;
+}
+
+float semantics::rescaleGroups(const int32_t *acc, const float *actScales, int64_t groups,
+                               const float *scale, int64_t scaleGroups) {
+  const int64_t ratio = groups / scaleGroups;
+  float total = 0.0f;
+  for (int64_t g = 0; g < groups; ++g)
+    total = std::fma(static_cast<float>(acc[g]) * actScales[g], scale[g / ratio], total);
+  return total;
 }
 
 float semantics::linearFloat(const int8_t *trits, const float *x, int64_t n, const float *scale,
@@ -168,7 +183,7 @@ float semantics::linearFloat(const int8_t *trits, const float *x, int64_t n, con
   int64_t group = n / groups;
   float total = 0.0f;
   for (int64_t g = 0; g < groups; ++g)
-    total += tritDot(trits + g * group, x + g * group, group) * scale[g];
+    total = std::fma(tritDot(trits + g * group, x + g * group, group), scale[g], total);
   return total;
 }
 

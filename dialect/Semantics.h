@@ -40,11 +40,17 @@ float cos(float angle);
 float sin(float angle);
 
 void rmsNorm(const float *x, const float *gain, float epsilon, int64_t n, float *out);
-/// values[n], one scale, sums[n / group].
+/// values[n], one scale, offsets[n / group].
 void quantizeRow(const float *x, int64_t n, int64_t group, int8_t *values, float *scale,
-                 int32_t *sums);
-/// One element of ternary.rescale. `scale` has `groups` entries, or one when `groups` is 1.
+                 int32_t *offsets);
+/// The same with a scale for each group: scales[n / group].
+void quantizeGroups(const float *x, int64_t n, int64_t group, int8_t *values, float *scales,
+                    int32_t *offsets);
+/// One element of ternary.rescale with a scale a row of activations. `scale` has `groups` entries.
 float rescale(const int32_t *acc, const float *scale, int64_t groups, float rowScale);
+/// The same with `actScales` a group of the activations; `scale` has `scaleGroups` entries.
+float rescaleGroups(const int32_t *acc, const float *actScales, int64_t groups, const float *scale,
+                    int64_t scaleGroups);
 /// One element of ternary.linear with float activations; `scale` as for rescale.
 float linearFloat(const int8_t *trits, const float *x, int64_t n, const float *scale,
                   int64_t groups);

@@ -30,6 +30,13 @@
 #define GET_OP_CLASSES
 #include "dialect/TernaryOps.h.inc"
 
+namespace tern::ternary {
+
+/// The columns of a token that share a scale; 0 where all do, and where activations stay float.
+int64_t activationGroup(Activations activations);
+
+} // namespace tern::ternary
+
 namespace tern {
 
 /// The block format of an encoding that is one.

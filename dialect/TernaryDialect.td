@@ -27,7 +27,8 @@ def Ternary_Dialect : Dialect {
     every instruction set agree bit for bit. Three rules hold for all ops:
 
     * float arithmetic is IEEE binary32, each operation rounded on its own: no
-      contraction into fused multiply-add, no reassociation;
+      reassociation, and no fused multiply-add but where a formula says `fma`, which
+      is `a * b + c` rounded once;
     * a sum over a row of `K` floats is taken in 32 interleaved partial sums,
       `partial[j] = sum of x[32 i + j]` in ascending `i`, starting from `+0`, and
       the partials are added as a tree: `p[j] += p[j + 16]`, then 8, 4, 2, 1;
@@ -221,7 +222,11 @@ def Ternary_SourceAttr : Ternary_Attr<"Source", "source"> {
 
 def Ternary_Activations : Ternary_Enum<"Activations", "precision of a linear layer's input", [
   I32EnumAttrCase<"Int8PerToken", 0, "int8_per_token">,
-  I32EnumAttrCase<"Float", 1, "float">
+  I32EnumAttrCase<"Float", 1, "float">,
+  // A scale for each group of so many columns of a token.
+  I32EnumAttrCase<"Int8Per32", 2, "int8_per_32">,
+  I32EnumAttrCase<"Int8Per64", 3, "int8_per_64">,
+  I32EnumAttrCase<"Int8Per128", 4, "int8_per_128">
 ]>;
 def Ternary_ActivationsAttr : EnumAttr<Ternary_Dialect, Ternary_Activations, "activations">;
 

@@ -12,7 +12,7 @@
 using namespace mlir;
 using namespace tern::ternary;
 
-/// `int8_per_token` or `float`, bare between the parentheses of ternary.linear.
+/// `int8_per_token`, `float` and so on, bare between the parentheses of ternary.linear.
 static ParseResult parseActivations(OpAsmParser &parser, ActivationsAttr &attribute) {
   FailureOr<Activations> value = FieldParser<Activations>::parse(parser);
   if (failed(value))
@@ -80,6 +80,30 @@ static FailureOr<int64_t> checkScale(Operation *op, Type scale, int64_t rows, in
     return op->emitOpError("expected groups of a multiple of ")
            << kMinGroup << " columns, got " << columns / groups;
   return groups;
+}
+
+/// Scales of int8 rows: one a row, or one a row and group.
+static LogicalResult checkRowScales(Operation *op, StringRef name, Type type) {
+  auto tensor = cast<ShapedType>(type);
+  if (!tensor.hasRank() || tensor.getRank() < 1 || tensor.getRank() > 2)
+    return op->emitOpError("expected ") << name << " of rank 1 or 2, got " << type;
+  return success();
+}
+
+/// Whether sums over `groups` groups suit the scales of rows and those of the weight.
+static LogicalResult checkGroups(Operation *op, Type rowScales, int64_t groups,
+                                 int64_t scaleGroups) {
+  if (groups < 1)
+    return op->emitOpError("expected a static number of groups, at least 1, got ")
+           << (ShapedType::isDynamic(groups) ? "?" : "0");
+  if (cast<ShapedType>(rowScales).getRank() == 1)
+    return checkSize(op, "groups", groups, scaleGroups);
+  if (failed(checkSize(op, "scales a row", groups, dim(rowScales, 1))))
+    return failure();
+  if (groups % scaleGroups)
+    return op->emitOpError("expected a number of the weight's scale groups that divides ")
+           << groups << " groups, got " << scaleGroups;
+  return success();
 }
 
 /// out[M, N] = in[M, K] * weight[N, K].
@@ -251,16 +275,39 @@ OpFoldResult UnpackOp::fold(FoldAdaptor) {
 // Linear layers
 //===----------------------------------------------------------------------===//
 
+int64_t tern::ternary::activationGroup(Activations activations) {
+  switch (activations) {
+  case Activations::Int8Per32:
+    return 32;
+  case Activations::Int8Per64:
+    return 64;
+  case Activations::Int8Per128:
+    return 128;
+  case Activations::Int8PerToken:
+  case Activations::Float:
+    return 0;
+  }
+  llvm_unreachable("all precisions are handled");
+}
+
 LogicalResult LinearOp::verify() {
   Type weight = getWeight().getType();
   if (failed(checkRank(*this, "result", getResult().getType(), 2)) ||
-      failed(checkProduct(*this, getInput().getType(), weight, getResult().getType())) ||
-      failed(checkScale(*this, getScale().getType(), dim(weight, 0), dim(weight, 1))))
+      failed(checkProduct(*this, getInput().getType(), weight, getResult().getType())))
     return failure();
+  FailureOr<int64_t> groups =
+      checkScale(*this, getScale().getType(), dim(weight, 0), dim(weight, 1));
+  if (failed(groups))
+    return failure();
+  int64_t group = activationGroup(getActivations()), scaled = dim(weight, 1) / *groups;
+  if (group && scaled % group)
+    return emitOpError("expected columns that share a scale to be a multiple of the ")
+           << group << " of " << stringifyActivations(getActivations()) << ", got " << scaled;
   if (!getResidual())
     return success();
   if (getActivations() != Activations::Float)
-    return emitOpError("expected float activations with a residual, got int8_per_token");
+    return emitOpError("expected float activations with a residual, got ")
+           << stringifyActivations(getActivations());
   if (getResidual().getType() != getResult().getType())
     return emitOpError("expected a residual of the result's type ")
            << getResult().getType() << ", got " << getResidual().getType();
@@ -271,8 +318,8 @@ LogicalResult QuantizeRowsOp::verify() {
   Type input = getInput().getType();
   if (failed(checkRank(*this, "input", input, 2)) ||
       failed(checkRank(*this, "values", getValues().getType(), 2)) ||
-      failed(checkRank(*this, "scales", getScales().getType(), 1)) ||
-      failed(checkRank(*this, "sums", getSums().getType(), 2)))
+      failed(checkRowScales(*this, "scales", getScales().getType())) ||
+      failed(checkRank(*this, "offsets", getOffsets().getType(), 2)))
     return failure();
   int64_t columns = dim(input, 1), group = getGroup();
   if (ShapedType::isDynamic(columns))
@@ -285,12 +332,17 @@ LogicalResult QuantizeRowsOp::verify() {
   if (group < 1 || columns % group)
     return emitOpError("expected a group that divides ") << columns << " columns, got " << group;
   if (failed(checkSize(*this, "value columns", columns, dim(getValues().getType(), 1))) ||
-      failed(checkSize(*this, "sums a row", columns / group, dim(getSums().getType(), 1))) ||
+      failed(checkSize(*this, "offsets a row", columns / group, dim(getOffsets().getType(), 1))) ||
       failed(checkSize(*this, "value rows", dim(input, 0), dim(getValues().getType(), 0))) ||
       failed(checkSize(*this, "scales", dim(input, 0), dim(getScales().getType(), 0))) ||
-      failed(checkSize(*this, "rows of sums", dim(input, 0), dim(getSums().getType(), 0))))
+      failed(checkSize(*this, "rows of offsets", dim(input, 0), dim(getOffsets().getType(), 0))))
     return failure();
-  return success();
+  if (getScales().getType().getRank() == 1)
+    return success();
+  if (group % kMinGroup)
+    return emitOpError("expected groups with scales of a multiple of ")
+           << kMinGroup << " columns, got " << group;
+  return checkSize(*this, "scales a row", columns / group, dim(getScales().getType(), 1));
 }
 
 LogicalResult MatmulOp::verify() {
@@ -308,7 +360,7 @@ LogicalResult MatmulOp::verify() {
 LogicalResult RescaleOp::verify() {
   Type acc = getAcc().getType(), result = getResult().getType();
   if (failed(checkRank(*this, "acc", acc, 3)) || failed(checkRank(*this, "result", result, 2)) ||
-      failed(checkRank(*this, "rowScales", getRowScales().getType(), 1)) ||
+      failed(checkRowScales(*this, "rowScales", getRowScales().getType())) ||
       failed(checkSize(*this, "result rows", dim(acc, 0), dim(result, 0))) ||
       failed(checkSize(*this, "result columns", dim(acc, 1), dim(result, 1))) ||
       failed(checkSize(*this, "row scales", dim(acc, 0), dim(getRowScales().getType(), 0))))
@@ -319,23 +371,27 @@ LogicalResult RescaleOp::verify() {
   if (scale.getRank() > 2 || (!perTensor && scale.getDimSize(0) != dim(acc, 1)))
     return emitOpError("expected a scale of shape [1], [")
            << dim(acc, 1) << "] or [" << dim(acc, 1) << ", groups], got " << scale;
-  return checkSize(*this, "groups", dim(acc, 2), groups);
+  return checkGroups(*this, getRowScales().getType(), dim(acc, 2), groups);
 }
 
 LogicalResult FusedLinearOp::verify() {
   Type weight = getWeight().getType(), result = getResult().getType();
   if (failed(checkRank(*this, "result", result, 2)) ||
-      failed(checkRank(*this, "rowScales", getRowScales().getType(), 1)) ||
-      failed(checkRank(*this, "sums", getSums().getType(), 2)) ||
+      failed(checkRowScales(*this, "rowScales", getRowScales().getType())) ||
+      failed(checkRank(*this, "offsets", getOffsets().getType(), 2)) ||
       failed(checkProduct(*this, getActs().getType(), weight, result)))
     return failure();
-  FailureOr<int64_t> groups =
+  FailureOr<int64_t> scaleGroups =
       checkScale(*this, getScale().getType(), dim(weight, 0), dim(weight, 1));
-  if (failed(groups) ||
-      failed(checkSize(*this, "sums a row", *groups, dim(getSums().getType(), 1))) ||
+  int64_t groups = dim(getOffsets().getType(), 1);
+  if (failed(scaleGroups) ||
+      failed(checkGroups(*this, getRowScales().getType(), groups, *scaleGroups)) ||
       failed(checkSize(*this, "row scales", dim(getActs().getType(), 0),
                        dim(getRowScales().getType(), 0))))
     return failure();
+  if (dim(weight, 1) % groups)
+    return emitOpError("expected a number of groups that divides ")
+           << dim(weight, 1) << " columns, got " << groups;
   if (getResidual() && getResidual().getType() != result)
     return emitOpError("expected a residual of the result's type ")
            << result << ", got " << getResidual().getType();

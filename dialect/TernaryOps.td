@@ -23,6 +23,8 @@ class Ternary_Op<string mnemonic, list<Trait> traits = []>
 def Ternary_Trits : TensorOf<[Ternary_TritType]>;
 def Ternary_F32Tensor : TensorOf<[F32]>;
 def Ternary_FloatTensor : TensorOf<[F32, F16, BF16]>;
+/// Scales of a weight: f16 where a checkpoint has them so, which is exact and half as much to read.
+def Ternary_ScaleTensor : TensorOf<[F32, F16]>;
 def Ternary_I8Tensor : TensorOf<[I8]>;
 def Ternary_I32Tensor : TensorOf<[I32]>;
 
@@ -134,15 +136,17 @@ def Ternary_LinearOp : Ternary_Op<"linear", [Pure]> {
   let description = [{
     `out = input * (scale . weight)^T`. The shape of `scale` is its granularity:
     `[1]` per tensor, `[N]` per row, `[N, G]` per row and group of `K / G` columns
-    (`K` divisible by `G`, `K / G` divisible by 32).
+    (`K` divisible by `G`, `K / G` divisible by 32). An f16 scale means its value.
 
     `int8_per_token` quantizes each input row as `ternary.quantize_rows` does, sums
-    exactly in integers, and scales as `ternary.rescale` does.
+    exactly in integers, and scales as `ternary.rescale` does. `int8_per_32`,
+    `int8_per_64` and `int8_per_128` do so with a scale for each group of that many
+    columns of a row, which must divide the columns that share a scale of the weight.
 
     `float` keeps the activations. In each group, with `k` counted from its start, four partial
     sums `p[k mod 4]` start from `+0` and add `t[n, k] * x[k]` in order; the group is
-    `(p[0] + p[2]) + (p[1] + p[3])`, times its scale. Groups are added ascending from `+0` when
-    there is more than one. A `residual` is added on the left, at the end: only with `float`,
+    `s = (p[0] + p[2]) + (p[1] + p[3])`. One group gives `s * scale`; more are added ascending from
+    `+0`, `total = fma(s, scale, total)`. A `residual` is added on the left, at the end: only with `float`,
     since `fused_linear` is what int8 products become.
 
     Example:
@@ -151,7 +155,7 @@ def Ternary_LinearOp : Ternary_Op<"linear", [Pure]> {
       : tensor<?x512xf32>, tensor<1408x512x!ternary.trit>, tensor<1xf32> -> tensor<?x1408xf32>
     ```
   }];
-  let arguments = (ins Ternary_F32Tensor:$input, Ternary_Trits:$weight, Ternary_F32Tensor:$scale,
+  let arguments = (ins Ternary_F32Tensor:$input, Ternary_Trits:$weight, Ternary_ScaleTensor:$scale,
                        Ternary_ActivationsAttr:$activations, Optional<Ternary_F32Tensor>:$residual);
   let results = (outs Ternary_F32Tensor:$result);
   let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$input,
@@ -168,27 +172,32 @@ def Ternary_LinearOp : Ternary_Op<"linear", [Pure]> {
 }
 
 def Ternary_QuantizeRowsOp : Ternary_Op<"quantize_rows", [Pure]> {
-  let summary = "rows of floats to rows of int8 with one scale a row";
+  let summary = "rows of floats to rows of int8 with one scale a row or a group";
   let description = [{
     For each row `x`: `a = max(max |x|, 1e-5)`, `s = (1 / a) * 127`,
     `values = clamp(rint(x * s), -128, 127)` with ties to even, `scales = 1 / s` (what
-    an int8 step is worth). `sums[m, g]` is the sum of `values` over columns
-    `g * group .. (g + 1) * group - 1`.
+    an int8 step is worth). `offsets[m, g]` is minus the sum of `values` over columns
+    `g * group .. (g + 1) * group - 1`: products with codes `trit + 1` start from it.
+
+    With `scales` of shape `[M, K / group]`, the same for each group of a row on its own, of
+    a multiple of 32 columns.
 
     With `gain`, the row is normalised first: `x = rms_norm(x, gain, epsilon)`.
 
     Example:
     ```mlir
-    %q, %s, %sums = ternary.quantize_rows %x norm(%g, 1.0e-05) group 512
+    %q, %s, %o = ternary.quantize_rows %x norm(%g, 1.0e-05) group 512
       : tensor<?x512xf32>, tensor<512xf32> -> tensor<?x512xi8>, tensor<?xf32>, tensor<?x1xi32>
+    %q, %s, %o = ternary.quantize_rows %x group 64
+      : tensor<?x512xf32> -> tensor<?x512xi8>, tensor<?x8xf32>, tensor<?x8xi32>
     ```
   }];
   let arguments = (ins Ternary_F32Tensor:$input, Optional<Ternary_F32Tensor>:$gain,
                        OptionalAttr<F32Attr>:$epsilon, I64Attr:$group);
-  let results = (outs Ternary_I8Tensor:$values, Ternary_F32Tensor:$scales, Ternary_I32Tensor:$sums);
+  let results = (outs Ternary_I8Tensor:$values, Ternary_F32Tensor:$scales, Ternary_I32Tensor:$offsets);
   let assemblyFormat = [{
     $input (`norm` `(` $gain^ `,` $epsilon `)`)? `group` $group attr-dict
-    `:` type($input) (`,` type($gain)^)? `->` type($values) `,` type($scales) `,` type($sums)
+    `:` type($input) (`,` type($gain)^)? `->` type($values) `,` type($scales) `,` type($offsets)
   }];
   let hasVerifier = 1;
 }
@@ -216,8 +225,15 @@ def Ternary_MatmulOp : Ternary_Op<"matmul", [Pure]> {
 def Ternary_RescaleOp : Ternary_Op<"rescale", [Pure]> {
   let summary = "int32 sums to floats";
   let description = [{
-    `out[m, n] = (sum_g float(acc[m, n, g]) * scale[n, g]) * rowScales[m]`, groups
-    ascending, starting from `+0` when there is more than one. `scale` is `[1]`, `[N]` or `[N, G]`.
+    `scale` is `[1]`, `[N]` or `[N, S]` (`S = 1` but for the last). With row scales `[M]`,
+    `S = G`, and
+
+    * one group gives `out[m, n] = (float(acc[m, n, 0]) * scale[n]) * rowScales[m]`;
+    * more give `out[m, n] = total * rowScales[m]`, `total` starting from `+0` and becoming
+      `fma(float(acc[m, n, g]), scale[n, g], total)` for `g` ascending.
+
+    With row scales `[M, G]`, `S` divides `G`, and `out[m, n]` starts from `+0` and becomes
+    `fma(float(acc[m, n, g]) * rowScales[m, g], scale[n, g / (G / S)], out[m, n])`.
 
     Example:
     ```mlir
@@ -225,7 +241,8 @@ def Ternary_RescaleOp : Ternary_Op<"rescale", [Pure]> {
       : tensor<?x1408x1xi32>, tensor<?xf32>, tensor<1xf32> -> tensor<?x1408xf32>
     ```
   }];
-  let arguments = (ins Ternary_I32Tensor:$acc, Ternary_F32Tensor:$rowScales, Ternary_F32Tensor:$scale);
+  let arguments = (ins Ternary_I32Tensor:$acc, Ternary_F32Tensor:$rowScales,
+                       Ternary_ScaleTensor:$scale);
   let results = (outs Ternary_F32Tensor:$result);
   let assemblyFormat = [{
     $acc `,` $rowScales `,` $scale attr-dict
@@ -238,24 +255,25 @@ def Ternary_FusedLinearOp : Ternary_Op<"fused_linear", [Pure]> {
   let summary = "matmul, rescale and residual addition in one kernel";
   let description = [{
     `out = rescale(matmul(acts, weight), rowScales, scale)`, then
-    `out = residual + out` if there is a residual. `sums` must be those of
-    `quantize_rows` for the group of `scale`: kernels on unsigned codes subtract them.
+    `out = residual + out` if there is a residual. The groups are those of `offsets`, which
+    must be what `quantize_rows` gives: kernels on unsigned codes start from them.
 
     Example:
     ```mlir
-    %y = ternary.fused_linear %q, %s, %sums, %w, %ws residual(%h : tensor<?x512xf32>)
+    %y = ternary.fused_linear %q, %s, %o, %w, %ws residual(%h : tensor<?x512xf32>)
       : tensor<?x512xi8>, tensor<?xf32>, tensor<?x1xi32>,
         tensor<512x512x!ternary.trit>, tensor<1xf32> -> tensor<?x512xf32>
     ```
   }];
   let arguments = (ins Ternary_I8Tensor:$acts, Ternary_F32Tensor:$rowScales,
-                       Ternary_I32Tensor:$sums, Ternary_Trits:$weight, Ternary_F32Tensor:$scale,
+                       Ternary_I32Tensor:$offsets, Ternary_Trits:$weight,
+                       Ternary_ScaleTensor:$scale,
                        Optional<Ternary_F32Tensor>:$residual);
   let results = (outs Ternary_F32Tensor:$result);
   let assemblyFormat = [{
-    $acts `,` $rowScales `,` $sums `,` $weight `,` $scale
+    $acts `,` $rowScales `,` $offsets `,` $weight `,` $scale
     (`residual` `(` $residual^ `:` type($residual) `)`)? attr-dict
-    `:` type($acts) `,` type($rowScales) `,` type($sums) `,` type($weight) `,` type($scale)
+    `:` type($acts) `,` type($rowScales) `,` type($offsets) `,` type($weight) `,` type($scale)
     `->` type($result)
   }];
   let hasVerifier = 1;

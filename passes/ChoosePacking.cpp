@@ -91,7 +91,7 @@ private:
     if (weight.getEncoding() || scale.getEncoding())
       return op->emitOpError("expected weight and scale both packed or both not");
     int64_t groups = scale.getRank() == 2 ? scale.getDimSize(1) : 1;
-    PackingAttr encoding = encodingFor(op, weight.getDimSize(1), groups);
+    PackingAttr encoding = encodingFor(op, weight.getDimSize(1), std::max(groups, op.actGroups()));
     auto packed = RankedTensorType::get(weight.getShape(), weight.getElementType(), encoding);
     auto scales = RankedTensorType::get({weight.getDimSize(0), groups}, scale.getElementType(),
                                         ScalesAttr::get(&getContext(), encoding.getRows()));

@@ -33,12 +33,12 @@ struct FuseRescale : OpRewritePattern<RescaleOp> {
     auto rows = matmul.getActs().getDefiningOp<QuantizeRowsOp>();
     if (!rows || matmul.getActs() != rows.getValues() || op.getRowScales() != rows.getScales())
       return rewriter.notifyMatchFailure(op, "acts and row scales are not of one quantize_rows");
-    // Kernels subtract the sums of each group of the scale.
+    // Kernels start from the offset of each group.
     if (cast<RankedTensorType>(matmul.getType()).getDimSize(2) !=
-        cast<RankedTensorType>(rows.getSums().getType()).getDimSize(1))
-      return rewriter.notifyMatchFailure(op, "the row sums are of another group");
+        cast<RankedTensorType>(rows.getOffsets().getType()).getDimSize(1))
+      return rewriter.notifyMatchFailure(op, "the offsets are of another group");
     rewriter.replaceOpWithNewOp<FusedLinearOp>(op, op.getType(), matmul.getActs(), rows.getScales(),
-                                               rows.getSums(), matmul.getWeight(), op.getScale(),
+                                               rows.getOffsets(), matmul.getWeight(), op.getScale(),
                                                Value());
     return success();
   }

@@ -53,6 +53,7 @@ bool canJoin(Product first, Product op, const WeightTrail &trail) {
   return first->getBlock() == op->getBlock() &&
          llvm::equal(first.activations(), op.activations()) &&
          groupsOf(first.scaleType()) == groupsOf(op.scaleType()) &&
+         first.scaleType().getElementType() == op.scaleType().getElementType() &&
          trail.reachesLoads({first.weight(), op.weight()}) &&
          trail.reachesLoads({first.scale(), op.scale()});
 }
@@ -191,7 +192,8 @@ void mergeGroup(const Group &group, int64_t segmentRows, WeightTrail &trail,
   };
   Value mergedWeight = replace(
       weights, RankedTensorType::get({total, weight.getDimSize(1)}, weight.getElementType()));
-  Value mergedScale = replace(scales, RankedTensorType::get(scaleShape, result.getElementType()));
+  Value mergedScale = replace(
+      scales, RankedTensorType::get(scaleShape, first.scaleType().getElementType()));
   OpBuilder builder(first.getOperation());
   Product merged =
       first.rebuild(builder, FusedLoc::get(builder.getContext(), locations),

@@ -8,6 +8,7 @@
 #include "runtime/SelfTest.h"
 
 #include <cinttypes>
+#include <cmath>
 #include <cstring>
 
 #include "runtime/Arena.h"
@@ -50,7 +51,7 @@ constexpr int64_t kTiles = 12;
 constexpr int64_t kMostGroups = 3;
 /// Activation rows are padded to whole tiles of every packing.
 constexpr int64_t kActsStride = 320;
-constexpr uint32_t kFloatActs = 1;
+constexpr uint32_t kFloatActs = 1, kGroupActs = 2; // of tern_kernel_t
 constexpr float kUntouched = 12345.0f;
 
 struct Product {
@@ -59,7 +60,7 @@ struct Product {
   float *expected;
 };
 
-int8_t *makeBytes(int64_t m, int64_t columns, int64_t group, int32_t *sums, Pieces &pieces,
+int8_t *makeBytes(int64_t m, int64_t columns, int64_t group, int32_t *offsets, Pieces &pieces,
                   Noise &random) {
   int8_t *acts = pieces.take<int8_t>(m * kActsStride);
   int64_t groups = (columns + group - 1) / group;
@@ -67,7 +68,7 @@ int8_t *makeBytes(int64_t m, int64_t columns, int64_t group, int32_t *sums, Piec
     for (int64_t k = 0; k < columns; ++k) {
       int8_t value = row == 1 ? -128 : int8_t(random.next() % 256 - 128);
       acts[row * kActsStride + k] = value;
-      sums[row * groups + k / group] += value;
+      offsets[row * groups + k / group] -= value;
     }
   return acts;
 }
@@ -97,24 +98,41 @@ Product makeProduct(const tern_kernel_t &kernel, int64_t m, int64_t groups, Piec
               weight + b * blockBytes);
   const bool floats = kernel.acts == kFloatActs;
   int64_t actsStride = kActsStride * (floats ? 4 : 1);
-  int32_t *sums = pieces.take<int32_t>(m * groups);
+  int32_t *offsets = pieces.take<int32_t>(m * groups);
   void *acts = floats ? static_cast<void *>(makeFloats(m, columns - padding, pieces, random))
-                      : makeBytes(m, columns - padding, columns / groups, sums, pieces, random);
-  float *scale = pieces.take<float>(n * groups), *rowScales = pieces.take<float>(m);
+                      : makeBytes(m, columns - padding, columns / groups, offsets, pieces, random);
+  // A row of the weight has one scale for all groups in some products where it may.
+  int64_t scaleGroups = kernel.acts == kGroupActs && m == 1 ? 1 : groups;
+  int64_t rowScaleCount = m * (kernel.acts == kGroupActs ? groups : 1);
+  float *scale = pieces.take<float>(n * scaleGroups);
+  float *rowScales = pieces.take<float>(rowScaleCount);
   float *residual = pieces.take<float>(m * n), *out = pieces.take<float>(m * n);
   product.expected = pieces.take<float>(m * n);
-  for (int64_t i = 0; i < n * groups; ++i)
+  for (int64_t i = 0; i < n * scaleGroups; ++i)
     scale[i] = random.unit();
-  for (int64_t i = 0; i < m; ++i)
+  for (int64_t i = 0; i < rowScaleCount; ++i)
     rowScales[i] = random.unit();
   for (int64_t i = 0; i < m * n; ++i) {
     residual[i] = random.unit();
     out[i] = product.expected[i] = kUntouched;
   }
-  product.args = {
-      weight,      scale,      acts,   rowScales, sums, groups == 1 ? nullptr : residual,
-      out,         actsStride, groups, n,         m,    0,
-      kBlocks - 1, kTiles,     groups};
+  product.args = {.weight = weight,
+                  .scale = scale,
+                  .acts = acts,
+                  .row_scales = rowScales,
+                  .offsets = offsets,
+                  .residual = groups == 1 ? nullptr : residual,
+                  .out = out,
+                  .acts_stride = actsStride,
+                  .offsets_stride = groups,
+                  .out_stride = n,
+                  .m = m,
+                  .block_begin = 0,
+                  .block_end = kBlocks - 1,
+                  .k_tiles = kTiles,
+                  .groups = groups,
+                  .row_scales_stride = rowScaleCount / m,
+                  .scale_groups = scaleGroups};
   return product;
 }
 
@@ -147,22 +165,40 @@ void tern::packBlock(uint32_t packing, uint32_t rows, int64_t tiles, const int8_
       }
 }
 
-/// acts * trit over one group, times its scale.
+/// acts * trit over one group.
 static float plainGroup(const tern_matmul_args_t &args, uint32_t acts, int64_t m,
-                        const int8_t *trits, int64_t begin, int64_t end, float scale) {
+                        const int8_t *trits, int64_t begin, int64_t end) {
   const uint8_t *row = static_cast<const uint8_t *>(args.acts) + m * args.acts_stride;
   if (acts == kFloatActs) {
     const float *x = reinterpret_cast<const float *>(row);
     float sums[4] = {};
     for (int64_t c = begin; c < end; ++c)
       sums[(c - begin) % 4] += float(trits[c]) * x[c];
-    return ((sums[0] + sums[2]) + (sums[1] + sums[3])) * scale;
+    return (sums[0] + sums[2]) + (sums[1] + sums[3]);
   }
   const int8_t *x = reinterpret_cast<const int8_t *>(row);
   int32_t sum = 0;
   for (int64_t c = begin; c < end; ++c)
     sum += x[c] * trits[c];
-  return float(sum) * scale;
+  return float(sum);
+}
+
+/// One output without the residual; `trits` are its row of the weight.
+static float plainProduct(const tern_matmul_args_t &args, const int8_t *trits, uint32_t rows,
+                          int64_t group, uint32_t acts, int64_t m, int64_t n) {
+  int64_t ratio = args.groups / args.scale_groups;
+  const float *rowScales = args.row_scales + m * args.row_scales_stride;
+  float total = 0;
+  for (int64_t g = 0; g < args.groups; ++g) {
+    float scale = args.scale[(n / rows * args.scale_groups + g / ratio) * rows + n % rows];
+    float sum = plainGroup(args, acts, m, trits, g * group, (g + 1) * group);
+    if (acts == kGroupActs)
+      total = std::fma(sum * rowScales[g], scale, total);
+    else
+      // A single product is not added to zero: the sign of a zero would be lost.
+      total = args.groups == 1 ? sum * scale : std::fma(sum, scale, total);
+  }
+  return acts == 0 ? total * args.row_scales[m] : total;
 }
 
 void tern::plainMatmul(const tern_matmul_args_t &args, const int8_t *trits, uint32_t rows,
@@ -170,15 +206,7 @@ void tern::plainMatmul(const tern_matmul_args_t &args, const int8_t *trits, uint
   int64_t columns = args.k_tiles * k, group = columns / args.groups;
   for (int64_t m = 0; m < args.m; ++m)
     for (int64_t n = args.block_begin * rows; n < args.block_end * int64_t(rows); ++n) {
-      float total = 0;
-      for (int64_t g = 0; g < args.groups; ++g) {
-        float scale = args.scale[(n / rows * args.groups + g) * rows + n % rows];
-        float part =
-            plainGroup(args, acts, m, trits + n * columns, g * group, (g + 1) * group, scale);
-        // A single product is not added to zero: the sign of a zero would be lost.
-        total = args.groups == 1 ? part : total + part;
-      }
-      float value = acts == kFloatActs ? total : total * args.row_scales[m];
+      float value = plainProduct(args, trits + n * columns, rows, group, acts, m, n);
       if (args.residual)
         value = args.residual[m * args.out_stride + n] + value;
       args.out[m * args.out_stride + n] = value;
@@ -192,7 +220,7 @@ std::string tern::testKernel(const tern_kernel_t &kernel) {
       int64_t n = kBlocks * kernel.rows, columns = kTiles * kernel.k;
       Pieces pieces;
       uint64_t bytes =
-          n * columns * 2 + m * (4 * kActsStride + 16 * n + 64) + 16 * n * groups + 4096;
+          n * columns * 2 + m * (4 * kActsStride + 16 * n + 128) + 16 * n * groups + 4096;
       if (Status status = Arena::create(bytes, "self-test", &pieces.arena); !status.ok())
         return status.message();
       Product product = makeProduct(kernel, m, groups, pieces, random);

@@ -53,6 +53,9 @@ private:
   void addElementwise(const std::string &name, Expr (*formula)(Expr, Expr));
   void addRmsNorm();
   void addQuantize(const std::string &name, bool normalise);
+  void addQuantizeGroups(const std::string &name, bool normalise);
+  void addQuantized(const std::string &name, bool normalise, std::vector<Func> outputs,
+                    Arguments inputs);
   void addRope();
   void addRopeAngles();
   /// What a head of `size` columns has after its whole blocks of 32.
@@ -175,55 +178,131 @@ void Kernels::addRmsNorm() {
   add("rms_norm", {out}, {x, gain, epsilon, n});
 }
 
+/// The row that is quantized: the input, or its norm.
+Func rowOf(ImageParam input, ImageParam gain, Expr n, Expr epsilon, bool normalise) {
+  Var i("i");
+  Func x("values_in");
+  if (!normalise) {
+    x(i) = input(i);
+    return x;
+  }
+  Func inverse = inverseRms(input, n, epsilon);
+  x(i) = select(i < n, (input(i) * inverse()) * gain(i), 0.0f);
+  return x;
+}
+
+/// Clamped before it is rounded, which is the same and keeps the conversion defined.
+Expr quantized(Expr value) {
+  Expr clamped = smaller(larger(value, -128.0f), 127.0f);
+  return cast<int8_t>(cast<int32_t>(roundEven(clamped)));
+}
+
+/// Zeros from `first` up to the end of the row's padding, `step` at a time.
+void zeroTail(Func values, Expr first, Expr n, int step) {
+  RDom rest(0, step, 0, (paddedActs(n) - first) / step);
+  values(first + step * rest.y + rest.x) = cast<int8_t>(0);
+  values.output_buffer().dim(0).set_bounds(0, paddedActs(n));
+  values.compute_root();
+  // Halide cannot see that blocks are disjoint.
+  values.update(1).allow_race_conditions().vectorize(rest.x);
+}
+
+/// Minus the sum of each group of `values`. With one group, n may be any number: zeros fill the
+/// last 32.
+Func groupOffsets(Func values, Expr n, Expr group) {
+  Var g("g"), lane("lane");
+  Func perGroup("per_group"), offsets("offsets");
+  RDom r(0, (group + (kLanes - 1)) / kLanes), l(0, kLanes);
+  perGroup(lane, g) = 0;
+  perGroup(lane, g) -= cast<int32_t>(values(g * group + 32 * r + lane));
+  perGroup.bound(lane, 0, kLanes).vectorize(lane, kVector).unroll(lane);
+  perGroup.update().reorder(lane, r).vectorize(lane, kVector).unroll(lane);
+  perGroup.compute_at(offsets, g).store_in(MemoryType::Stack);
+  offsets(g) = 0;
+  offsets(g) += perGroup(l, g);
+  offsets.output_buffer().dim(0).set_bounds(0, n / group);
+  offsets.update().reorder(l, g).unroll(l);
+  return offsets;
+}
+
 void Kernels::addQuantize(const std::string &name, bool normalise) {
   ImageParam input = row(Float(32), "x"), gain = row(Float(32), "gain");
   Param<float> epsilon("epsilon");
   Param<int> n("n"), group("group");
-  Var i("i"), g("g"), lane("lane");
-  Func x("values_in"), values("values"), scale("scale"), sums("sums");
-  if (normalise) {
-    Func inverse = inverseRms(input, n, epsilon);
-    x(i) = select(i < n, (input(i) * inverse()) * gain(i), 0.0f);
-  } else {
-    x(i) = input(i);
-  }
+  Var i("i");
+  Func x = rowOf(input, gain, n, epsilon, normalise), values("values"), scale("scale");
   Expr padded = paddedRow(n);
   Func top = largest(1e-5f, padded, [&](Expr at) { return abs(x(at)); });
   Func s = scalar("s", (1.0f / top()) * 127.0f);
 
-  RDom body(0, 64, 0, padded / 64), rest(0, 64, 0, (paddedActs(n) - padded) / 64);
+  RDom body(0, 64, 0, padded / 64);
   Expr at = 64 * body.y + body.x;
   values(i) = undef<int8_t>();
-  // Clamped before it is rounded, which is the same and keeps the conversion defined.
-  Expr clamped = smaller(larger(x(at) * s(), -128.0f), 127.0f);
-  values(at) = cast<int8_t>(cast<int32_t>(roundEven(clamped)));
-  values(padded + 64 * rest.y + rest.x) = cast<int8_t>(0);
-  values.output_buffer().dim(0).set_bounds(0, paddedActs(n));
-  values.compute_root();
-  // Halide cannot see that blocks are disjoint.
+  values(at) = quantized(x(at) * s());
+  zeroTail(values, padded, n, 64);
   values.update(0).allow_race_conditions().vectorize(body.x);
-  values.update(1).allow_race_conditions().vectorize(rest.x);
   scale(i) = 1.0f / s();
   scale.output_buffer().dim(0).set_bounds(0, 1);
   scale.compute_root();
+  addQuantized(name, normalise, {values, scale, groupOffsets(values, n, group)},
+               {input, gain, epsilon, n, group});
+}
 
-  // With one group, n may be any number: zeros fill the last 32.
-  Func perGroup("per_group");
-  RDom r(0, (group + (kLanes - 1)) / kLanes), l(0, kLanes);
-  perGroup(lane, g) = 0;
-  perGroup(lane, g) += cast<int32_t>(values(g * group + 32 * r + lane));
-  perGroup.bound(lane, 0, kLanes).vectorize(lane, kVector).unroll(lane);
-  perGroup.update().reorder(lane, r).vectorize(lane, kVector).unroll(lane);
-  perGroup.compute_at(sums, g).store_in(MemoryType::Stack);
-  sums(g) = 0;
-  sums(g) += perGroup(l, g);
-  sums.output_buffer().dim(0).set_bounds(0, n / group);
-  sums.update().reorder(l, g).unroll(l);
-  Arguments inputs{input};
-  if (normalise)
-    inputs.insert(inputs.end(), {gain, epsilon});
-  inputs.insert(inputs.end(), {n, group});
-  add(name, {values, scale, sums}, inputs);
+void Kernels::addQuantizeGroups(const std::string &name, bool normalise) {
+  ImageParam input = row(Float(32), "x"), gain = row(Float(32), "gain");
+  Param<float> epsilon("epsilon");
+  Param<int> n("n"), group("group");
+  Var i("i"), g("g"), lane("lane");
+  Func x = rowOf(input, gain, n, epsilon, normalise), values("values"), scales("scales");
+
+  // One for each of its two consumers: a row of them has no fixed size.
+  auto stepsOfUnit = [&](Stages &stages) {
+    Func lanes("largest_lanes");
+    RDom r(0, group / kLanes);
+    lanes(lane, g) = 1e-5f;
+    lanes(lane, g) = larger(abs(x(group * g + kLanes * r + lane)), lanes(lane, g));
+    lanes.bound(lane, 0, kLanes).vectorize(lane, kVector).unroll(lane);
+    lanes.update().reorder(lane, r).vectorize(lane, kVector).unroll(lane);
+    stages.push_back(lanes);
+    for (int width = kLanes / 2; width >= 1; width /= 2) {
+      Func half("largest_" + std::to_string(width));
+      half(lane, g) = larger(stages.back()(lane, g), stages.back()(lane + width, g));
+      half.bound(lane, 0, width).vectorize(lane, std::min(width, kVector)).unroll(lane);
+      stages.push_back(half);
+    }
+    Func s("s");
+    s(g) = (1.0f / stages.back()(0, g)) * 127.0f;
+    stages.push_back(s);
+    for (Func &stage : stages)
+      stage.store_in(MemoryType::Stack);
+    return s;
+  };
+
+  Stages valueStages, scaleStages;
+  Func valueSteps = stepsOfUnit(valueStages), scaleSteps = stepsOfUnit(scaleStages);
+  RDom body(0, kLanes, 0, group / kLanes, 0, n / group);
+  Expr at = group * body.z + kLanes * body.y + body.x;
+  values(i) = undef<int8_t>();
+  values(at) = quantized(x(at) * valueSteps(body.z));
+  zeroTail(values, n, n, kLanes);
+  values.update(0).allow_race_conditions().vectorize(body.x);
+  for (Func &stage : valueStages)
+    stage.compute_at(values, body.z);
+  scales(g) = 1.0f / scaleSteps(g);
+  scales.output_buffer().dim(0).set_bounds(0, n / group);
+  scales.compute_root();
+  for (Func &stage : scaleStages)
+    stage.compute_at(scales, g);
+  addQuantized(name, normalise, {values, scales, groupOffsets(values, n, group)},
+               {input, gain, epsilon, n, group});
+}
+
+/// Gain and epsilon are operands of kernels that normalise.
+void Kernels::addQuantized(const std::string &name, bool normalise, std::vector<Func> outputs,
+                           Arguments inputs) {
+  if (!normalise)
+    inputs.erase(inputs.begin() + 1, inputs.begin() + 3);
+  add(name, std::move(outputs), inputs);
 }
 
 //===----------------------------------------------------------------------===//
@@ -453,6 +532,8 @@ void Kernels::addAll() {
   addRmsNorm();
   addQuantize("quantize_row", false);
   addQuantize("norm_quantize_row", true);
+  addQuantizeGroups("quantize_groups", false);
+  addQuantizeGroups("norm_quantize_groups", true);
   addRope();
   addRopeAngles();
   addScores("attention_scores", Tail::None);

@@ -38,9 +38,12 @@ class PortableTile : public DotTile {
 public:
   /// Each column slot adds two products of a code (0 .. 2) and an activation (-128 .. 127) to a
   /// 16-bit lane, at least -512 and at most 508: 64 slots stay within -32768 .. 32512.
-  explicit PortableTile(int64_t slots) : DotTile(kLanes), slots(slots) { maxTiles = 64 / slots; }
+  explicit PortableTile(int64_t slots) : DotTile(kLanes), slots(slots) {
+    maxTiles = 64 / slots;
+    fuses = false;
+  }
 
-  Values start(KernelBuilder &b, int64_t tokens) const override {
+  Values start(KernelBuilder &b, int64_t tokens, ValueRange) const override {
     return Values(tokens, b.splat(b.vec(2 * kLanes, 16), 0));
   }
 

@@ -18,7 +18,9 @@ namespace {
 /// Codes 0 .. 2 become floats, less one; products and sums are operations of their own.
 class PortableFloat : public FloatTile {
 public:
-  explicit PortableFloat(int64_t slices) : FloatTile(/*lanes=*/4, /*parts=*/1, slices) {}
+  explicit PortableFloat(int64_t slices) : FloatTile(/*lanes=*/4, /*parts=*/1, slices) {
+    fuses = false;
+  }
 
   SmallVector<Value> decode(KernelBuilder &b, Value words, int64_t j) const override {
     VectorType integers = b.vec(lanes, 32);

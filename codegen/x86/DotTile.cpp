@@ -27,8 +27,10 @@ public:
   TwoBitStreamVnni() : DotTile(/*lanes=*/16) { unroll = 2; }
 
   /// [unroll][slot]: twice four chains hide the latency of vpdpbusd.
-  Values start(KernelBuilder &b, int64_t) const override {
-    return Values(unroll * 4, b.splat(b.vec(16, 32), 0));
+  Values start(KernelBuilder &b, int64_t, ValueRange initial) const override {
+    Values state(unroll * 4, b.splat(b.vec(16, 32), 0));
+    llvm::copy(initial, state.begin()); // of slot 0, whose sums are as large as they are
+    return state;
   }
 
   Values step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts, int64_t count,
@@ -64,8 +66,8 @@ class TwoBitBlockVnni : public DotTile {
 public:
   TwoBitBlockVnni() : DotTile(/*lanes=*/16) {}
 
-  Values start(KernelBuilder &b, int64_t tokens) const override {
-    return Values(tokens, b.splat(b.vec(16, 32), 0));
+  Values start(KernelBuilder &b, int64_t tokens, ValueRange initial) const override {
+    return initial.empty() ? Values(tokens, b.splat(b.vec(16, 32), 0)) : Values(initial);
   }
 
   Values step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts, int64_t,
@@ -92,7 +94,7 @@ public:
   explicit TwoBitAvx2(int64_t parts) : DotTile(/*lanes=*/8, parts) { maxTiles = 16; }
 
   /// 16-bit sums, two a row, [token][part].
-  Values start(KernelBuilder &b, int64_t tokens) const override {
+  Values start(KernelBuilder &b, int64_t tokens, ValueRange) const override {
     return Values(tokens * parts, b.splat(b.vec(16, 16), 0));
   }
 

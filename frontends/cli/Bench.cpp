@@ -132,7 +132,7 @@ static Expected<RunningModel> openShape(const BenchFlags &flags) {
   mlir::DialectRegistry registry;
   registerCompilerDialects(registry);
   mlir::MLIRContext context(registry);
-  auto imported = import::syntheticModel(context, flags.shape);
+  auto imported = import::syntheticModel(context, flags.shape, importOptions(flags.run.checkpoint));
   if (!imported)
     return imported.takeError();
   OpenOptions open;

@@ -192,9 +192,18 @@ void explainPrecision(StringRef card, raw_ostream &out) {
   StringRef mode = object ? object->getString("activations").value_or("") : "";
   if (mode.empty())
     return;
-  out << "linear layers: ternary weights, "
-      << (mode.contains("int8") ? "int8 activations with a scale a token" : "float activations")
-      << "; embedding, norms, attention and head: float\n\n";
+  out << "linear layers: ternary weights, ";
+  if (mode == "float")
+    out << "float activations";
+  else if (mode == "int8_per_token")
+    out << "int8 activations with a scale a token";
+  else
+    out << "int8 activations with a scale for each " << mode.substr(mode.rfind('_') + 1)
+        << " columns of a token";
+  out << "; embedding, norms, attention and head: float\n";
+  if (auto approximation = object->getString("approximation"))
+    out << "an approximation: " << *approximation << '\n';
+  out << '\n';
 }
 
 } // namespace tern::cli

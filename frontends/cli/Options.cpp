@@ -58,8 +58,9 @@ void addThreads(CLI::App &verb, uint32_t &threads) {
 
 void addCheckpointFlags(CLI::App &verb, CheckpointFlags &flags) {
   verb.add_option("--activations", flags.activations,
-                  "of linear layers: int8 or float; default: as the model was trained")
-      ->check(CLI::IsMember({"int8", "float"}));
+                  "of linear layers: float, int8 (a scale a token), int8-g32, int8-g64 or "
+                  "int8-g128 (a scale a group of columns); default: as the model was trained")
+      ->check(CLI::IsMember({"float", "int8", "int8-g32", "int8-g64", "int8-g128"}));
   verb.add_option("--gate", flags.gate, "gate function: relu2 or silu; default: as the file says")
       ->check(CLI::IsMember({"relu2", "silu"}));
   verb.add_option("--i2s-layout", flags.layout,

@@ -12,6 +12,7 @@
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/ScopeExit.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/Format.h"
@@ -123,8 +124,12 @@ void configurePasses(mlir::PassManager &passes) {
 import::ImportOptions importOptions(const CheckpointFlags &flags) {
   import::ImportOptions options;
   if (!flags.activations.empty())
-    options.activations = flags.activations == "int8" ? ternary::Activations::Int8PerToken
-                                                      : ternary::Activations::Float;
+    options.activations = StringSwitch<ternary::Activations>(flags.activations)
+                              .Case("int8", ternary::Activations::Int8PerToken)
+                              .Case("int8-g32", ternary::Activations::Int8Per32)
+                              .Case("int8-g64", ternary::Activations::Int8Per64)
+                              .Case("int8-g128", ternary::Activations::Int8Per128)
+                              .Default(ternary::Activations::Float);
   if (!flags.gate.empty())
     options.gate = flags.gate == "relu2" ? ternary::GateKind::Relu2 : ternary::GateKind::Silu;
   if (flags.layout == "64")

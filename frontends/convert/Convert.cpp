@@ -77,7 +77,7 @@ static Error readIR(Source &source) {
     if (auto norm = dyn_cast<ternary::RmsNormOp>(op))
       source.epsilon = norm.getEpsilon().convertToFloat();
     if (auto linear = dyn_cast<ternary::LinearOp>(op))
-      source.floatActivations = linear.getActivations() == ternary::Activations::Float;
+      source.floatActivations = linear.getActivations() != ternary::Activations::Int8PerToken;
     if (auto angles = dyn_cast<ternary::RopeAnglesOp>(op))
       scaled = !equal(angles.getFrequencies().getValues<float>(), expected);
   });

@@ -7,6 +7,7 @@
 
 #include "frontends/import/Assemble.h"
 
+#include "frontends/import/BlockBuilder.h"
 #include "frontends/import/Card.h"
 #include "frontends/import/Decoder.h"
 #include "frontends/import/families/Family.h"
@@ -17,10 +18,36 @@ using namespace llvm;
 
 namespace tern::import {
 
-static Error applyOptions(const ImportOptions &options, Config &config) {
+void setActivations(const ImportOptions &options, Config &config) {
+  static_assert(static_cast<int>(ActivationMode::Int8Per128) ==
+                static_cast<int>(ternary::Activations::Int8Per128));
   if (options.activations)
-    config.activations = *options.activations == ternary::Activations::Float ? ActivationMode::Float
-                                                                             : ActivationMode::Int8;
+    config.activations = static_cast<ActivationMode>(*options.activations);
+}
+
+Error checkActivations(const ModelSpec &spec) {
+  int64_t group = ternary::activationGroup(spec.activations);
+  if (!group)
+    return Error::success();
+  for (const LayerSpec &layer : spec.layers)
+    for (const LayerSlot &slot : layerSlots(layer)) {
+      if (!slot.linear)
+        continue;
+      int64_t columns = slot.linear->weight.type.getDimSize(1), scales = 1;
+      if (slot.linear->scale && slot.linear->scale->type.getRank() == 2)
+        scales = slot.linear->scale->type.getDimSize(1);
+      if (columns / scales % group)
+        return createStringError(inconvertibleErrorCode(),
+                                 "activations with a scale for each " + Twine(group) +
+                                     " columns: expected a divisor of the " +
+                                     Twine(columns / scales) + " columns that share a scale of " +
+                                     slot.name);
+    }
+  return Error::success();
+}
+
+static Error applyOptions(const ImportOptions &options, Config &config) {
+  setActivations(options, config);
   if (!options.gate)
     return Error::success();
   config.gate =
@@ -40,6 +67,8 @@ Expected<ImportedModel> assemble(mlir::MLIRContext &context, AssembleInput input
       decodeModel(context, input.checkpoint, input.config, options.i2sLayout);
   if (!decoded)
     return decoded.takeError();
+  if (Error error = checkActivations(decoded->spec))
+    return error;
   ImportedModel model;
   model.module = buildModel(context, decoded->spec);
   if (failed(mlir::verify(*model.module)))

@@ -10,6 +10,7 @@
 
 #include "frontends/import/Config.h"
 #include "frontends/import/Import.h"
+#include "frontends/import/ModelBuilder.h"
 #include "frontends/import/Safetensors.h"
 
 namespace tern::import {
@@ -25,6 +26,11 @@ struct AssembleInput {
 /// template are the caller's.
 llvm::Expected<ImportedModel> assemble(mlir::MLIRContext &context, AssembleInput input,
                                        const ImportOptions &options);
+
+/// What `options` say of activations instead of what the model does.
+void setActivations(const ImportOptions &options, Config &config);
+/// Whether the scales of the weights allow activations with a scale a group.
+llvm::Error checkActivations(const ModelSpec &spec);
 
 /// Imports a GGUF file.
 llvm::Expected<ImportedModel> importGguf(mlir::MLIRContext &context, llvm::StringRef path,

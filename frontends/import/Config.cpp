@@ -59,7 +59,19 @@ StringRef describe(WeightForm form) {
 }
 
 StringRef describe(ActivationMode mode) {
-  return mode == ActivationMode::Int8 ? "int8_per_token" : "float";
+  switch (mode) {
+  case ActivationMode::Int8:
+    return "int8_per_token";
+  case ActivationMode::Float:
+    return "float";
+  case ActivationMode::Int8Per32:
+    return "int8_per_32";
+  case ActivationMode::Int8Per64:
+    return "int8_per_64";
+  case ActivationMode::Int8Per128:
+    return "int8_per_128";
+  }
+  llvm_unreachable("all modes are handled");
 }
 
 static Error readArchitecture(const Json &root, Config &config) {

@@ -31,10 +31,13 @@ llvm::StringRef describe(WeightForm form);
 
 enum class GateFunction { Relu2, Silu };
 
-/// What linear layers make of their input.
+/// What linear layers make of their input; numbered as ternary::Activations.
 enum class ActivationMode {
-  Int8, ///< 8-bit integers with a scale a token: BitNet's definition
-  Float ///< as it is: the definition of weight-only models
+  Int8,      ///< 8-bit integers with a scale a token: BitNet's definition
+  Float,     ///< as it is: the definition of weight-only models
+  Int8Per32, ///< 8-bit integers with a scale for each so many columns of a token
+  Int8Per64,
+  Int8Per128
 };
 llvm::StringRef describe(ActivationMode mode);
 

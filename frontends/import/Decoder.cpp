@@ -23,8 +23,7 @@ ModelSpec emptySpec(const Config &config) {
   spec.epsilon = config.epsilon;
   spec.gate =
       config.gate == GateFunction::Relu2 ? ternary::GateKind::Relu2 : ternary::GateKind::Silu;
-  spec.activations = config.activations == ActivationMode::Int8 ? ternary::Activations::Int8PerToken
-                                                                : ternary::Activations::Float;
+  spec.activations = static_cast<ternary::Activations>(config.activations);
   spec.frequencies = ropeFrequencies(config);
   return spec;
 }

@@ -43,8 +43,9 @@ llvm::Expected<ImportedModel> importModel(mlir::MLIRContext &context, llvm::Stri
                                           const ImportOptions &options = {});
 
 /// A model of random weights in a known shape ("bitnet-2b4t", "bitnet-0.7b", ...), no file needed
-/// and no tokenizer.
-llvm::Expected<ImportedModel> syntheticModel(mlir::MLIRContext &context, llvm::StringRef shape);
+/// and no tokenizer. Of the options, activations count.
+llvm::Expected<ImportedModel> syntheticModel(mlir::MLIRContext &context, llvm::StringRef shape,
+                                             const ImportOptions &options = {});
 /// The names syntheticModel knows.
 llvm::ArrayRef<llvm::StringRef> syntheticShapes();
 

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "frontends/import/Assemble.h"
 #include "frontends/import/Card.h"
 #include "frontends/import/Decoder.h"
 #include "frontends/import/Import.h"
@@ -140,7 +141,8 @@ static ModelSpec makeSpec(const Config &config, RandomWeights &random) {
   return spec;
 }
 
-Expected<ImportedModel> syntheticModel(mlir::MLIRContext &context, StringRef name) {
+Expected<ImportedModel> syntheticModel(mlir::MLIRContext &context, StringRef name,
+                                       const ImportOptions &options) {
   const Shape *shape = find_if(kShapes, [&](const Shape &s) { return s.name == name; });
   if (shape == std::end(kShapes))
     return createStringError(inconvertibleErrorCode(), "no synthetic model \"" + name +
@@ -148,13 +150,17 @@ Expected<ImportedModel> syntheticModel(mlir::MLIRContext &context, StringRef nam
                                                            join(ArrayRef<StringRef>(kNames), ", "));
   context.loadDialect<TernaryDialect>();
   Config config = makeConfig(*shape);
+  const ActivationMode stated = config.activations;
+  setActivations(options, config);
   RandomWeights random(context, shape->group);
   ModelSpec spec = makeSpec(config, random);
+  if (Error error = checkActivations(spec))
+    return error;
   ImportedModel model;
   model.module = buildModel(context, spec);
   if (failed(mlir::verify(*model.module)))
     return createStringError(inconvertibleErrorCode(), "the synthetic module does not verify");
-  model.card = makeCard({config, config.activations, Generation(), spec, random.summary(), ""});
+  model.card = makeCard({config, stated, Generation(), spec, random.summary(), ""});
   return model;
 }
 

@@ -5,13 +5,23 @@
 
 // UNSELECTED: error: {{.*}}expected attribute ternary.gemv; run ternary-select-kernels
 
-func.func @linear(%q: tensor<?x512xi8>, %s: tensor<?xf32>, %sums: tensor<?x1xi32>,
+func.func @linear(%q: tensor<?x512xi8>, %s: tensor<?xf32>, %offsets: tensor<?x1xi32>,
                   %w: tensor<64x512x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>,
                   %ws: tensor<64x1xf32, #ternary.scales<rows = 16>>) -> tensor<?x64xf32> {
-  %y = ternary.fused_linear %q, %s, %sums, %w, %ws
+  %y = ternary.fused_linear %q, %s, %offsets, %w, %ws
     : tensor<?x512xi8>, tensor<?xf32>, tensor<?x1xi32>,
       tensor<64x512x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>,
       tensor<64x1xf32, #ternary.scales<rows = 16>> -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}
+
+func.func @groups(%q: tensor<?x512xi8>, %s: tensor<?x8xf32>, %offsets: tensor<?x8xi32>,
+                  %w: tensor<64x512x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>,
+                  %ws: tensor<64x4xf32, #ternary.scales<rows = 16>>) -> tensor<?x64xf32> {
+  %y = ternary.fused_linear %q, %s, %offsets, %w, %ws
+    : tensor<?x512xi8>, tensor<?x8xf32>, tensor<?x8xi32>,
+      tensor<64x512x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>,
+      tensor<64x4xf32, #ternary.scales<rows = 16>> -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>
 }
 
@@ -43,3 +53,14 @@ func.func @linear(%q: tensor<?x512xi8>, %s: tensor<?xf32>, %sums: tensor<?x1xi32
 //       ANY:   arith.muli {{.*}} : vector<8xi16>
 //   ANY-NOT:   llvm.call_intrinsic
 // ANY-LABEL: llvm.func @matmul_two_bit_4x16x16_portable(
+
+// A group: int32 sums, converted, times the row's scale of the group, then one fused multiply-add
+// with the weight's; where the CPU has none, in binary64 rounded to odd.
+// VNNI-LABEL: llvm.func @matmul_i8g_two_bit_1x16x16_avx512vnni(
+//       VNNI:   arith.sitofp {{.*}} vector<16xi32> to vector<16xf32>
+//       VNNI:   arith.mulf
+//       VNNI:   llvm.intr.fma
+//   VNNI-NOT:   arith.mulf
+// ANY-LABEL: llvm.func @matmul_i8g_two_bit_1x16x16_portable(
+//   ANY-NOT:   llvm.intr.fma
+//       ANY:   arith.truncf {{.*}} vector<4xf64> to vector<4xf32>

@@ -18,10 +18,10 @@
 //       V3:   ternary.fused_linear {{.*}}ternary.gemm = "matmul_two_bit_8x16x16_avx2", ternary.gemv = "matmul_two_bit_1x16x16_avx2"
 // ANY-LABEL: func.func @two_bit
 //       ANY:   ternary.fused_linear {{.*}}ternary.gemm = "matmul_two_bit_4x16x16_portable", ternary.gemv = "matmul_two_bit_1x16x16_portable"
-func.func @two_bit(%q: tensor<?x512xi8>, %s: tensor<?xf32>, %sums: tensor<?x1xi32>,
+func.func @two_bit(%q: tensor<?x512xi8>, %s: tensor<?xf32>, %offsets: tensor<?x1xi32>,
                    %w: tensor<1408x512x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>,
                    %ws: tensor<1408x1xf32, #ternary.scales<rows = 16>>) -> tensor<?x1408xf32> {
-  %y = ternary.fused_linear %q, %s, %sums, %w, %ws
+  %y = ternary.fused_linear %q, %s, %offsets, %w, %ws
     : tensor<?x512xi8>, tensor<?xf32>, tensor<?x1xi32>,
       tensor<1408x512x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>,
       tensor<1408x1xf32, #ternary.scales<rows = 16>> -> tensor<?x1408xf32>
@@ -30,10 +30,10 @@ func.func @two_bit(%q: tensor<?x512xi8>, %s: tensor<?xf32>, %sums: tensor<?x1xi3
 
 // V4-LABEL: func.func @base3
 //       V4:   ternary.fused_linear {{.*}}ternary.gemv = "matmul_base3_1x16x20_portable"
-func.func @base3(%q: tensor<?x512xi8>, %s: tensor<?xf32>, %sums: tensor<?x1xi32>,
+func.func @base3(%q: tensor<?x512xi8>, %s: tensor<?xf32>, %offsets: tensor<?x1xi32>,
                  %w: tensor<1408x512x!ternary.trit, #ternary.packing<base3, rows = 16, k = 20>>,
                  %ws: tensor<1408x1xf32, #ternary.scales<rows = 16>>) -> tensor<?x1408xf32> {
-  %y = ternary.fused_linear %q, %s, %sums, %w, %ws
+  %y = ternary.fused_linear %q, %s, %offsets, %w, %ws
     : tensor<?x512xi8>, tensor<?xf32>, tensor<?x1xi32>,
       tensor<1408x512x!ternary.trit, #ternary.packing<base3, rows = 16, k = 20>>,
       tensor<1408x1xf32, #ternary.scales<rows = 16>> -> tensor<?x1408xf32>
@@ -51,6 +51,22 @@ func.func @floats(%x: tensor<?x512xf32>,
                   %ws: tensor<1408x4xf32, #ternary.scales<rows = 16>>) -> tensor<?x1408xf32> {
   %y = ternary.linear %x, %w, %ws activations(float)
     : tensor<?x512xf32>, tensor<1408x512x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>,
+      tensor<1408x4xf32, #ternary.scales<rows = 16>> -> tensor<?x1408xf32>
+  return %y : tensor<?x1408xf32>
+}
+
+// V4-LABEL: func.func @act_groups
+//       V4:   ternary.fused_linear {{.*}}ternary.gemm = "matmul_i8g_two_bit_16x16x16_avx512vnni", ternary.gemv = "matmul_i8g_two_bit_1x16x16_avx512vnni"
+// V3-LABEL: func.func @act_groups
+//       V3:   ternary.fused_linear {{.*}}ternary.gemm = "matmul_i8g_two_bit_8x16x16_avx2", ternary.gemv = "matmul_i8g_two_bit_1x16x16_avx2"
+// ANY-LABEL: func.func @act_groups
+//       ANY:   ternary.fused_linear {{.*}}ternary.gemm = "matmul_i8g_two_bit_4x16x16_portable", ternary.gemv = "matmul_i8g_two_bit_1x16x16_portable"
+func.func @act_groups(%q: tensor<?x512xi8>, %s: tensor<?x8xf32>, %offsets: tensor<?x8xi32>,
+                      %w: tensor<1408x512x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>,
+                      %ws: tensor<1408x4xf32, #ternary.scales<rows = 16>>) -> tensor<?x1408xf32> {
+  %y = ternary.fused_linear %q, %s, %offsets, %w, %ws
+    : tensor<?x512xi8>, tensor<?x8xf32>, tensor<?x8xi32>,
+      tensor<1408x512x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>,
       tensor<1408x4xf32, #ternary.scales<rows = 16>> -> tensor<?x1408xf32>
   return %y : tensor<?x1408xf32>
 }

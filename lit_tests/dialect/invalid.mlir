@@ -536,8 +536,8 @@ func.func @quantize_rows_values(%x: tensor<?x32xf32>) {
 
 // -----
 
-func.func @quantize_rows_sums(%x: tensor<?x32xf32>) {
-  // expected-error @below {{expected sums a row = 1, got 2}}
+func.func @quantize_rows_offsets(%x: tensor<?x32xf32>) {
+  // expected-error @below {{expected offsets a row = 1, got 2}}
   %q, %s, %u = ternary.quantize_rows %x  group 32 : tensor<?x32xf32> -> tensor<?x32xi8>, tensor<?xf32>, tensor<?x2xi32>
   return
 }
@@ -632,9 +632,73 @@ func.func @fused_linear_columns(%a: tensor<?x16xi8>, %s: tensor<?xf32>, %u: tens
 
 // -----
 
-func.func @fused_linear_sums(%a: tensor<?x32xi8>, %s: tensor<?xf32>, %u: tensor<?x2xi32>, %w: tensor<64x32x!ternary.trit>, %ws: tensor<64xf32>) {
-  // expected-error @below {{expected sums a row = 1, got 2}}
+func.func @fused_linear_groups(%a: tensor<?x32xi8>, %s: tensor<?xf32>, %u: tensor<?x2xi32>, %w: tensor<64x32x!ternary.trit>, %ws: tensor<64xf32>) {
+  // expected-error @below {{expected groups = 2, got 1}}
   %y = ternary.fused_linear %a, %s, %u, %w, %ws  : tensor<?x32xi8>, tensor<?xf32>, tensor<?x2xi32>, tensor<64x32x!ternary.trit>, tensor<64xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @quantize_rows_scale_rank(%x: tensor<?x64xf32>) {
+  // expected-error @below {{expected scales of rank 1 or 2, got 'tensor<?x2x1xf32>'}}
+  %q, %s, %o = ternary.quantize_rows %x group 32 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?x2x1xf32>, tensor<?x2xi32>
+  return
+}
+
+// -----
+
+func.func @quantize_rows_small_groups(%x: tensor<?x64xf32>) {
+  // expected-error @below {{expected groups with scales of a multiple of 32 columns, got 16}}
+  %q, %s, %o = ternary.quantize_rows %x group 16 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?x4xf32>, tensor<?x4xi32>
+  return
+}
+
+// -----
+
+func.func @quantize_rows_group_scales(%x: tensor<?x64xf32>) {
+  // expected-error @below {{expected scales a row = 2, got 1}}
+  %q, %s, %o = ternary.quantize_rows %x group 32 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?x1xf32>, tensor<?x2xi32>
+  return
+}
+
+// -----
+
+func.func @linear_activation_groups(%x: tensor<?x128xf32>, %w: tensor<64x128x!ternary.trit>, %s: tensor<64x2xf32>) {
+  // expected-error @below {{expected columns that share a scale to be a multiple of the 128 of int8_per_128, got 64}}
+  %y = ternary.linear %x, %w, %s activations(int8_per_128) : tensor<?x128xf32>, tensor<64x128x!ternary.trit>, tensor<64x2xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @rescale_act_groups(%a: tensor<?x64x4xi32>, %s: tensor<?x2xf32>, %w: tensor<64x2xf32>) {
+  // expected-error @below {{expected scales a row = 4, got 2}}
+  %y = ternary.rescale %a, %s, %w : tensor<?x64x4xi32>, tensor<?x2xf32>, tensor<64x2xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @rescale_uneven_groups(%a: tensor<?x64x4xi32>, %s: tensor<?x4xf32>, %w: tensor<64x3xf32>) {
+  // expected-error @below {{expected a number of the weight's scale groups that divides 4 groups, got 3}}
+  %y = ternary.rescale %a, %s, %w : tensor<?x64x4xi32>, tensor<?x4xf32>, tensor<64x3xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @rescale_no_groups(%a: tensor<?x64x?xi32>, %s: tensor<?xf32>, %w: tensor<64xf32>) {
+  // expected-error @below {{expected a static number of groups, at least 1, got ?}}
+  %y = ternary.rescale %a, %s, %w : tensor<?x64x?xi32>, tensor<?xf32>, tensor<64xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @fused_linear_uneven_groups(%a: tensor<?x96xi8>, %s: tensor<?x5xf32>, %u: tensor<?x5xi32>, %w: tensor<64x96x!ternary.trit>, %ws: tensor<64xf32>) {
+  // expected-error @below {{expected a number of groups that divides 96 columns, got 5}}
+  %y = ternary.fused_linear %a, %s, %u, %w, %ws  : tensor<?x96xi8>, tensor<?x5xf32>, tensor<?x5xi32>, tensor<64x96x!ternary.trit>, tensor<64xf32> -> tensor<?x64xf32>
   return
 }
 

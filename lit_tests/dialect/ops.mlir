@@ -58,16 +58,26 @@ func.func @linear_layers(%x: tensor<?x512xf32>, %master: tensor<64x512xf16>, %ro
   // CHECK: ternary.linear %{{.*}} activations(float) residual(%{{.*}} : tensor<?x64xf32>) :
   %added = ternary.linear %x, %t, %groups activations(float) residual(%1 : tensor<?x64xf32>) : tensor<?x512xf32>, tensor<64x512x!ternary.trit>, tensor<64x4xf32> -> tensor<?x64xf32>
   // CHECK: ternary.quantize_rows %{{.*}} group 128
-  %q, %s, %sums = ternary.quantize_rows %x group 128 : tensor<?x512xf32> -> tensor<?x512xi8>, tensor<?xf32>, tensor<?x4xi32>
+  // CHECK: ternary.linear %{{.*}} activations(int8_per_64)
+  %grouped = ternary.linear %x, %t, %groups activations(int8_per_64) : tensor<?x512xf32>, tensor<64x512x!ternary.trit>, tensor<64x4xf32> -> tensor<?x64xf32>
+  // CHECK: ternary.quantize_rows %{{.*}} group 64 : tensor<?x512xf32> -> tensor<?x512xi8>, tensor<?x8xf32>, tensor<?x8xi32>
+  %qg, %sg, %og = ternary.quantize_rows %x group 64 : tensor<?x512xf32> -> tensor<?x512xi8>, tensor<?x8xf32>, tensor<?x8xi32>
+  // CHECK: ternary.matmul %{{.*}} -> tensor<?x64x8xi32>
+  %accg = ternary.matmul %qg, %t : tensor<?x512xi8>, tensor<64x512x!ternary.trit> -> tensor<?x64x8xi32>
+  // CHECK: ternary.rescale %{{.*}} : tensor<?x64x8xi32>, tensor<?x8xf32>, tensor<64x4xf32>
+  %yg = ternary.rescale %accg, %sg, %groups : tensor<?x64x8xi32>, tensor<?x8xf32>, tensor<64x4xf32> -> tensor<?x64xf32>
+  // CHECK: ternary.fused_linear %{{.*}} : tensor<?x512xi8>, tensor<?x8xf32>, tensor<?x8xi32>
+  %fg = ternary.fused_linear %qg, %sg, %og, %t, %groups : tensor<?x512xi8>, tensor<?x8xf32>, tensor<?x8xi32>, tensor<64x512x!ternary.trit>, tensor<64x4xf32> -> tensor<?x64xf32>
+  %q, %s, %offsets = ternary.quantize_rows %x group 128 : tensor<?x512xf32> -> tensor<?x512xi8>, tensor<?xf32>, tensor<?x4xi32>
   // CHECK: ternary.matmul
   %acc = ternary.matmul %q, %t : tensor<?x512xi8>, tensor<64x512x!ternary.trit> -> tensor<?x64x4xi32>
   // CHECK: ternary.rescale
   %2 = ternary.rescale %acc, %s, %groups : tensor<?x64x4xi32>, tensor<?xf32>, tensor<64x4xf32> -> tensor<?x64xf32>
   // CHECK: ternary.fused_linear %{{.*}} residual(%{{.*}} : tensor<?x64xf32>)
-  %3 = ternary.fused_linear %q, %s, %sums, %t, %groups residual(%2 : tensor<?x64xf32>) : tensor<?x512xi8>, tensor<?xf32>, tensor<?x4xi32>, tensor<64x512x!ternary.trit>, tensor<64x4xf32> -> tensor<?x64xf32>
+  %3 = ternary.fused_linear %q, %s, %offsets, %t, %groups residual(%2 : tensor<?x64xf32>) : tensor<?x512xi8>, tensor<?xf32>, tensor<?x4xi32>, tensor<64x512x!ternary.trit>, tensor<64x4xf32> -> tensor<?x64xf32>
   // CHECK: ternary.quantize_rows %{{.*}} norm(%{{.*}}, 9.99999974E-6) group 64
   %gain = ternary.load @gain : tensor<512xf32>
-  %q2, %s2, %sums2 = ternary.quantize_rows %x norm(%gain, 1.0e-05) group 64 : tensor<?x512xf32>, tensor<512xf32> -> tensor<?x512xi8>, tensor<?xf32>, tensor<?x8xi32>
+  %q2, %s2, %offsets2 = ternary.quantize_rows %x norm(%gain, 1.0e-05) group 64 : tensor<?x512xf32>, tensor<512xf32> -> tensor<?x512xi8>, tensor<?xf32>, tensor<?x8xi32>
   return %3 : tensor<?x64xf32>
 }
 

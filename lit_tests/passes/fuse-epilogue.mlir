@@ -2,11 +2,11 @@
 
 // CHECK-LABEL: @residual
 // CHECK-SAME: (%[[X:.+]]: tensor<?x64xf32>, %[[H:.+]]: tensor<?x96xf32>, %[[W:.+]]: tensor<96x64x!ternary.trit>, %[[S:.+]]: tensor<1xf32>)
-// CHECK: %[[Q:.+]], %[[RS:.+]], %[[SUMS:.+]] = ternary.quantize_rows
-// CHECK: %[[Y:.+]] = ternary.fused_linear %[[Q]], %[[RS]], %[[SUMS]], %[[W]], %[[S]] residual(%[[H]] : tensor<?x96xf32>)
+// CHECK: %[[Q:.+]], %[[RS:.+]], %[[OFFSETS:.+]] = ternary.quantize_rows
+// CHECK: %[[Y:.+]] = ternary.fused_linear %[[Q]], %[[RS]], %[[OFFSETS]], %[[W]], %[[S]] residual(%[[H]] : tensor<?x96xf32>)
 // CHECK-NEXT: return %[[Y]]
 func.func @residual(%x: tensor<?x64xf32>, %h: tensor<?x96xf32>, %w: tensor<96x64x!ternary.trit>, %s: tensor<1xf32>) -> tensor<?x96xf32> {
-  %q, %rs, %sums = ternary.quantize_rows %x group 64 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>
+  %q, %rs, %offsets = ternary.quantize_rows %x group 64 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>
   %acc = ternary.matmul %q, %w : tensor<?x64xi8>, tensor<96x64x!ternary.trit> -> tensor<?x96x1xi32>
   %y = ternary.rescale %acc, %rs, %s : tensor<?x96x1xi32>, tensor<?xf32>, tensor<1xf32> -> tensor<?x96xf32>
   %r = arith.addf %h, %y : tensor<?x96xf32>
@@ -22,7 +22,7 @@ func.func @residual(%x: tensor<?x64xf32>, %h: tensor<?x96xf32>, %w: tensor<96x64
 // CHECK: arith.addf {{.+}} fastmath<fast>
 // CHECK: return
 func.func @no_residual(%x: tensor<?x64xf32>, %h: tensor<?x96xf32>, %w: tensor<96x64x!ternary.trit>, %s: tensor<1xf32>) -> (tensor<?x96xf32>, tensor<?x96xf32>, tensor<?x96xf32>) {
-  %q, %rs, %sums = ternary.quantize_rows %x group 64 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>
+  %q, %rs, %offsets = ternary.quantize_rows %x group 64 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>
   %acc = ternary.matmul %q, %w : tensor<?x64xi8>, tensor<96x64x!ternary.trit> -> tensor<?x96x1xi32>
   %y = ternary.rescale %acc, %rs, %s : tensor<?x96x1xi32>, tensor<?xf32>, tensor<1xf32> -> tensor<?x96xf32>
   %left = arith.addf %y, %h : tensor<?x96xf32>
@@ -40,7 +40,7 @@ func.func @no_residual(%x: tensor<?x64xf32>, %h: tensor<?x96xf32>, %w: tensor<96
 // CHECK-NOT: ternary.fused_linear
 // CHECK: return
 func.func @declined(%x: tensor<?x64xf32>, %a: tensor<?x64xi8>, %b: tensor<?xf32>, %w: tensor<96x64x!ternary.trit>, %s: tensor<1xf32>) -> (tensor<?x96xf32>, tensor<?x96x1xi32>, tensor<?x96xf32>, tensor<?x96xf32>) {
-  %q, %rs, %sums = ternary.quantize_rows %x group 64 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>
+  %q, %rs, %offsets = ternary.quantize_rows %x group 64 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>
   %acc = ternary.matmul %q, %w : tensor<?x64xi8>, tensor<96x64x!ternary.trit> -> tensor<?x96x1xi32>
   %y = ternary.rescale %acc, %rs, %s : tensor<?x96x1xi32>, tensor<?xf32>, tensor<1xf32> -> tensor<?x96xf32>
   %acc2 = ternary.matmul %q, %w : tensor<?x64xi8>, tensor<96x64x!ternary.trit> -> tensor<?x96x1xi32>

@@ -6,7 +6,16 @@
 // CHECK: ternary.quantize_rows %[[X]] norm(%[[G]], 9.99999974E-6) group 64
 func.func @one_user(%x: tensor<?x64xf32>, %g: tensor<64xf32>) -> tensor<?x64xi8> {
   %n = ternary.rms_norm %x, %g epsilon 1.0e-05 : tensor<?x64xf32>, tensor<64xf32>
-  %q, %s, %sums = ternary.quantize_rows %n group 64 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>
+  %q, %s, %offsets = ternary.quantize_rows %n group 64 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>
+  return %q : tensor<?x64xi8>
+}
+
+// CHECK-LABEL: @act_groups
+// CHECK-NOT: ternary.rms_norm
+// CHECK: norm({{.+}}) group 32 : {{.+}} -> tensor<?x64xi8>, tensor<?x2xf32>, tensor<?x2xi32>
+func.func @act_groups(%x: tensor<?x64xf32>, %g: tensor<64xf32>) -> tensor<?x64xi8> {
+  %n = ternary.rms_norm %x, %g epsilon 1.0e-05 : tensor<?x64xf32>, tensor<64xf32>
+  %q, %s, %offsets = ternary.quantize_rows %n group 32 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?x2xf32>, tensor<?x2xi32>
   return %q : tensor<?x64xi8>
 }
 
@@ -16,8 +25,8 @@ func.func @one_user(%x: tensor<?x64xf32>, %g: tensor<64xf32>) -> tensor<?x64xi8>
 // CHECK: norm({{.+}}) group 32
 func.func @two_groups(%x: tensor<?x64xf32>, %g: tensor<64xf32>) -> (tensor<?x64xi8>, tensor<?x64xi8>) {
   %n = ternary.rms_norm %x, %g epsilon 1.0e-05 : tensor<?x64xf32>, tensor<64xf32>
-  %q, %s, %sums = ternary.quantize_rows %n group 64 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>
-  %q2, %s2, %sums2 = ternary.quantize_rows %n group 32 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x2xi32>
+  %q, %s, %offsets = ternary.quantize_rows %n group 64 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>
+  %q2, %s2, %offsets2 = ternary.quantize_rows %n group 32 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x2xi32>
   return %q, %q2 : tensor<?x64xi8>, tensor<?x64xi8>
 }
 
@@ -27,7 +36,7 @@ func.func @two_groups(%x: tensor<?x64xf32>, %g: tensor<64xf32>) -> (tensor<?x64x
 // CHECK: ternary.quantize_rows %[[N]] group
 func.func @other_user(%x: tensor<?x64xf32>, %g: tensor<64xf32>) -> (tensor<?x64xi8>, tensor<?x64xf32>) {
   %n = ternary.rms_norm %x, %g epsilon 1.0e-05 : tensor<?x64xf32>, tensor<64xf32>
-  %q, %s, %sums = ternary.quantize_rows %n group 64 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>
+  %q, %s, %offsets = ternary.quantize_rows %n group 64 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>
   return %q, %n : tensor<?x64xi8>, tensor<?x64xf32>
 }
 
@@ -37,7 +46,7 @@ func.func @other_user(%x: tensor<?x64xf32>, %g: tensor<64xf32>) -> (tensor<?x64x
 // CHECK: ternary.quantize_rows %[[N]] group
 func.func @norm_of_heads(%x: tensor<?x64xf32>, %g: tensor<32xf32>) -> tensor<?x64xi8> {
   %n = ternary.rms_norm %x, %g epsilon 1.0e-05 heads 2 : tensor<?x64xf32>, tensor<32xf32>
-  %q, %s, %sums = ternary.quantize_rows %n group 64 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>
+  %q, %s, %offsets = ternary.quantize_rows %n group 64 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>
   return %q : tensor<?x64xi8>
 }
 
@@ -48,6 +57,6 @@ func.func @norm_of_heads(%x: tensor<?x64xf32>, %g: tensor<32xf32>) -> tensor<?x6
 func.func @norm_of_norm(%x: tensor<?x64xf32>, %g: tensor<64xf32>) -> tensor<?x64xi8> {
   %n = ternary.rms_norm %x, %g epsilon 1.0e-05 : tensor<?x64xf32>, tensor<64xf32>
   %n2 = ternary.rms_norm %n, %g epsilon 1.0e-06 : tensor<?x64xf32>, tensor<64xf32>
-  %q, %s, %sums = ternary.quantize_rows %n2 group 64 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>
+  %q, %s, %offsets = ternary.quantize_rows %n2 group 64 : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>
   return %q : tensor<?x64xi8>
 }

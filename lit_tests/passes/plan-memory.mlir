@@ -13,8 +13,8 @@
 // CHECK: ternary.rms_norm {{.+}} {ternary.arena = array<i64: 0>}
 // CHECK: ternary.gated_activation {{.+}} {ternary.arena = array<i64: -1>}
 func.func private @block(%h: tensor<?x10xf32>, %g: tensor<10xf32>, %w: tensor<10x10x!ternary.trit>, %ws: tensor<1xf32>) -> tensor<?x10xf32> {
-  %q, %s, %sums = ternary.quantize_rows %h group 10 : tensor<?x10xf32> -> tensor<?x10xi8>, tensor<?xf32>, tensor<?x1xi32>
-  %y = ternary.fused_linear %q, %s, %sums, %w, %ws : tensor<?x10xi8>, tensor<?xf32>, tensor<?x1xi32>, tensor<10x10x!ternary.trit>, tensor<1xf32> -> tensor<?x10xf32>
+  %q, %s, %offsets = ternary.quantize_rows %h group 10 : tensor<?x10xf32> -> tensor<?x10xi8>, tensor<?xf32>, tensor<?x1xi32>
+  %y = ternary.fused_linear %q, %s, %offsets, %w, %ws : tensor<?x10xi8>, tensor<?xf32>, tensor<?x1xi32>, tensor<10x10x!ternary.trit>, tensor<1xf32> -> tensor<?x10xf32>
   %n = ternary.rms_norm %h, %g epsilon 1.0e-05 : tensor<?x10xf32>, tensor<10xf32>
   %f = ternary.gated_activation relu2 %n, %y : tensor<?x10xf32>
   return %f : tensor<?x10xf32>

@@ -167,7 +167,7 @@ TEST_P(RowKernels, QuantizeRowIsExact) {
           Floats x = padded(n, fill), gain = padded(n), normed = padded(n);
           size_t bytes = static_cast<size_t>(paddedActs(n)), count = n / group;
           Guarded<int8_t> values(bytes), expected(bytes);
-          Guarded<int32_t> sums(count), expectedSums(count);
+          Guarded<int32_t> offsets(count), expectedOffsets(count);
           Floats scale(1), expectedScale(1);
           std::memset(expected.data(), 0, bytes);
           if (norm) {
@@ -175,22 +175,56 @@ TEST_P(RowKernels, QuantizeRowIsExact) {
             kernels()
                 .call<void(const float *, const float *, float, int64_t, int64_t, int8_t *, float *,
                            int32_t *)>(RowKernel::NormQuantizeRow, x.data(), gain.data(), 1e-6f, n,
-                                       group, values.data(), scale.data(), sums.data());
+                                       group, values.data(), scale.data(), offsets.data());
           } else {
             std::copy(x.begin(), x.end(), normed.begin());
             kernels().call<void(const float *, int64_t, int64_t, int8_t *, float *, int32_t *)>(
                 RowKernel::QuantizeRow, x.data(), n, group, values.data(), scale.data(),
-                sums.data());
+                offsets.data());
           }
           semantics::quantizeRow(normed.data(), n, group, expected.data(), expectedScale.data(),
-                                 expectedSums.data());
+                                 expectedOffsets.data());
           ASSERT_EQ(0, std::memcmp(expected.data(), values.data(), bytes))
               << "n " << n << " fill " << int(fill) << " norm " << norm;
           ASSERT_TRUE(same(expectedScale.data(), scale.data(), 1));
-          ASSERT_EQ(0, std::memcmp(expectedSums.data(), sums.data(), count * 4))
+          ASSERT_EQ(0, std::memcmp(expectedOffsets.data(), offsets.data(), count * 4))
               << n << " " << group;
         }
       }
+}
+
+TEST_P(RowKernels, QuantizeGroupsIsExact) {
+  for (int64_t group : {32, 64, 96, 128})
+    for (int64_t groups : {1, 2, 3, 5, 20})
+      for (Fill fill : kFills)
+        for (bool norm : {false, true}) {
+          const int64_t n = group * groups;
+          Floats x = padded(n, fill), gain = padded(n), normed = padded(n);
+          size_t bytes = static_cast<size_t>(paddedActs(n)), count = static_cast<size_t>(groups);
+          Guarded<int8_t> values(bytes), expected(bytes);
+          Guarded<int32_t> offsets(count), expectedOffsets(count);
+          Floats scales(count), expectedScales(count);
+          std::memset(expected.data(), 0, bytes);
+          if (norm) {
+            semantics::rmsNorm(x.data(), gain.data(), 1e-6f, n, normed.data());
+            kernels()
+                .call<void(const float *, const float *, float, int64_t, int64_t, int8_t *, float *,
+                           int32_t *)>(RowKernel::NormQuantizeGroups, x.data(), gain.data(), 1e-6f,
+                                       n, group, values.data(), scales.data(), offsets.data());
+          } else {
+            std::copy(x.begin(), x.end(), normed.begin());
+            kernels().call<void(const float *, int64_t, int64_t, int8_t *, float *, int32_t *)>(
+                RowKernel::QuantizeGroups, x.data(), n, group, values.data(), scales.data(),
+                offsets.data());
+          }
+          semantics::quantizeGroups(normed.data(), n, group, expected.data(), expectedScales.data(),
+                                    expectedOffsets.data());
+          ASSERT_EQ(0, std::memcmp(expected.data(), values.data(), bytes))
+              << "n " << n << " group " << group << " fill " << int(fill) << " norm " << norm;
+          ASSERT_TRUE(same(expectedScales.data(), scales.data(), groups));
+          ASSERT_EQ(0, std::memcmp(expectedOffsets.data(), offsets.data(), count * 4))
+              << n << " " << group;
+        }
 }
 
 TEST_P(RowKernels, RopeIsExact) {

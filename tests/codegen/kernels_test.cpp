@@ -101,12 +101,14 @@ protected:
         const int64_t sizes[] = {kb, 2 * kb, 4 * kb, 5 * kb, 8 * kb, 16 * kb};
         shape.groups = 1 + below(6);
         shape.k = sizes[below(6)] * shape.groups;
+        if (row->acts == Acts::Int8Groups && i % 3)
+          shape.scaleGroups = shape.groups % 2 ? 1 : shape.groups / 2;
       }
       const int64_t blocks = row->packing.rowBlocks(shape.n);
       shape.blockBegin = below(blocks + 1);
       shape.blockEnd = shape.blockBegin + below(blocks - shape.blockBegin + 1);
       shape.actsSlack = below(3) ? 0 : below(70);
-      shape.sumsSlack = below(3) ? 0 : below(5);
+      shape.groupSlack = below(3) ? 0 : below(5);
       shape.outSlack = below(3) ? 0 : below(70);
       shape.residual = static_cast<Residual>(below(3));
       shape.values = below(4) ? Values::Random : below(2) ? Values::AllLow : Values::AllHigh;
@@ -148,6 +150,10 @@ protected:
 #define TERN_KERNEL(PACKING, MR, NR, KB, ISA)                                                      \
   TEST_F(KernelTest, ComputesExactly_##PACKING##_##MR##x##NR##x##KB##_##ISA) {                     \
     everything("matmul_" #PACKING "_" #MR "x" #NR "x" #KB "_" #ISA);                               \
+  }
+#define TERN_GROUP_KERNEL(PACKING, MR, NR, KB, ISA)                                                \
+  TEST_F(KernelTest, ComputesExactlyOnGroups_##PACKING##_##MR##x##NR##x##KB##_##ISA) {             \
+    everything("matmul_i8g_" #PACKING "_" #MR "x" #NR "x" #KB "_" #ISA);                           \
   }
 #define TERN_FLOAT_KERNEL(PACKING, MR, NR, KB, ISA)                                                \
   TEST_F(KernelTest, ComputesExactlyOnFloats_##PACKING##_##MR##x##NR##x##KB##_##ISA) {             \

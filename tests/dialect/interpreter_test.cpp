@@ -73,7 +73,7 @@ func.func @float(%x: tensor<?x{2}xf32>) -> tensor<?x37xf32> {{
 func.func @steps(%x: tensor<?x{2}xf32>) -> tensor<?x37xf32> {{
   %w = ternary.load @w : tensor<{0}>
   %s = ternary.load @s : tensor<{1}>
-  %q, %qs, %sums = ternary.quantize_rows %x group {4}
+  %q, %qs, %offsets = ternary.quantize_rows %x group {4}
     : tensor<?x{2}xf32> -> tensor<?x{2}xi8>, tensor<?xf32>, tensor<?x{3}xi32>
   %acc = ternary.matmul %q, %w : tensor<?x{2}xi8>, tensor<{0}> -> tensor<?x37x{3}xi32>
   %y = ternary.rescale %acc, %qs, %s
@@ -83,9 +83,9 @@ func.func @steps(%x: tensor<?x{2}xf32>) -> tensor<?x37xf32> {{
 func.func @fused(%x: tensor<?x{2}xf32>) -> tensor<?x37xf32> {{
   %w = ternary.load @w : tensor<{0}>
   %s = ternary.load @s : tensor<{1}>
-  %q, %qs, %sums = ternary.quantize_rows %x group {4}
+  %q, %qs, %offsets = ternary.quantize_rows %x group {4}
     : tensor<?x{2}xf32> -> tensor<?x{2}xi8>, tensor<?xf32>, tensor<?x{3}xi32>
-  %y = ternary.fused_linear %q, %qs, %sums, %w, %s
+  %y = ternary.fused_linear %q, %qs, %offsets, %w, %s
     : tensor<?x{2}xi8>, tensor<?xf32>, tensor<?x{3}xi32>, tensor<{0}>, tensor<{1}> -> tensor<?x37xf32>
   return %y : tensor<?x37xf32>
 }
@@ -190,20 +190,79 @@ func.func @f(%p: {0}) -> tensor<3x16x!ternary.trit> {{
   EXPECT_NE(run().find("got tensor<3x16x!ternary.trit>"), std::string::npos) << run();
 }
 
+TEST(Interpreter, ActivationsWithAScaleAGroupAgreeInAllForms) {
+  Program program(weightText("w", "37x128x!ternary.trit", "37, 128") +
+                  weightText("s", "37x2xf32", "37, 2") + R"(
+func.func @linear(%x: tensor<?x128xf32>) -> tensor<?x37xf32> {
+  %w = ternary.load @w : tensor<37x128x!ternary.trit>
+  %s = ternary.load @s : tensor<37x2xf32>
+  %y = ternary.linear %x, %w, %s activations(int8_per_32)
+    : tensor<?x128xf32>, tensor<37x128x!ternary.trit>, tensor<37x2xf32> -> tensor<?x37xf32>
+  return %y : tensor<?x37xf32>
+}
+func.func @float(%x: tensor<?x128xf32>) -> tensor<?x37xf32> {
+  %w = ternary.load @w : tensor<37x128x!ternary.trit>
+  %s = ternary.load @s : tensor<37x2xf32>
+  %y = ternary.linear %x, %w, %s activations(float)
+    : tensor<?x128xf32>, tensor<37x128x!ternary.trit>, tensor<37x2xf32> -> tensor<?x37xf32>
+  return %y : tensor<?x37xf32>
+}
+func.func @steps(%x: tensor<?x128xf32>) -> tensor<?x37xf32> {
+  %w = ternary.load @w : tensor<37x128x!ternary.trit>
+  %s = ternary.load @s : tensor<37x2xf32>
+  %q, %qs, %o = ternary.quantize_rows %x group 32
+    : tensor<?x128xf32> -> tensor<?x128xi8>, tensor<?x4xf32>, tensor<?x4xi32>
+  %acc = ternary.matmul %q, %w
+    : tensor<?x128xi8>, tensor<37x128x!ternary.trit> -> tensor<?x37x4xi32>
+  %y = ternary.rescale %acc, %qs, %s
+    : tensor<?x37x4xi32>, tensor<?x4xf32>, tensor<37x2xf32> -> tensor<?x37xf32>
+  return %y : tensor<?x37xf32>
+}
+func.func @fused(%x: tensor<?x128xf32>) -> tensor<?x37xf32> {
+  %w = ternary.load @w : tensor<37x128x!ternary.trit>
+  %s = ternary.load @s : tensor<37x2xf32>
+  %q, %qs, %o = ternary.quantize_rows %x group 32
+    : tensor<?x128xf32> -> tensor<?x128xi8>, tensor<?x4xf32>, tensor<?x4xi32>
+  %y = ternary.fused_linear %q, %qs, %o, %w, %s
+    : tensor<?x128xi8>, tensor<?x4xf32>, tensor<?x4xi32>, tensor<37x128x!ternary.trit>,
+      tensor<37x2xf32> -> tensor<?x37xf32>
+  return %y : tensor<?x37xf32>
+}
+)");
+  WeightFiles none;
+  Interpreter interpreter(*program.module, none);
+  std::vector<float> values = randomFloats(9, 3 * 128);
+  // Groups of very different sizes: one scale a token would lose the small ones.
+  for (size_t i = 0; i < values.size(); ++i)
+    values[i] *= i / 32 % 2 ? 1e-3f : 1.0f;
+  RuntimeValue x = program.floats({3, 128}, values);
+  std::vector<float> expected = floatsOf(interpreter, "linear", {x});
+  ASSERT_EQ(expected.size(), 3u * 37u);
+  EXPECT_EQ(floatsOf(interpreter, "steps", {x}), expected);
+  EXPECT_EQ(floatsOf(interpreter, "fused", {x}), expected);
+  std::vector<float> exact = floatsOf(interpreter, "float", {x});
+  double worst = 0, largest = 0;
+  for (size_t i = 0; i < exact.size(); ++i) {
+    worst = std::max(worst, std::abs(double(expected[i]) - exact[i]));
+    largest = std::max(largest, std::abs(double(exact[i])));
+  }
+  EXPECT_LT(worst, 0.03 * largest);
+}
+
 TEST(Interpreter, NormInsideQuantizeRowsEqualsNormBefore) {
   Program program(weightText("g", "64xf32", "64") + R"(
 func.func @apart(%x: tensor<?x64xf32>) -> (tensor<?x64xi8>, tensor<?xf32>, tensor<?x2xi32>) {
   %g = ternary.load @g : tensor<64xf32>
   %n = ternary.rms_norm %x, %g epsilon 1.0e-05 : tensor<?x64xf32>, tensor<64xf32>
-  %q, %s, %sums = ternary.quantize_rows %n group 32
+  %q, %s, %offsets = ternary.quantize_rows %n group 32
     : tensor<?x64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x2xi32>
-  return %q, %s, %sums : tensor<?x64xi8>, tensor<?xf32>, tensor<?x2xi32>
+  return %q, %s, %offsets : tensor<?x64xi8>, tensor<?xf32>, tensor<?x2xi32>
 }
 func.func @together(%x: tensor<?x64xf32>) -> (tensor<?x64xi8>, tensor<?xf32>, tensor<?x2xi32>) {
   %g = ternary.load @g : tensor<64xf32>
-  %q, %s, %sums = ternary.quantize_rows %x norm(%g, 1.0e-05) group 32
+  %q, %s, %offsets = ternary.quantize_rows %x norm(%g, 1.0e-05) group 32
     : tensor<?x64xf32>, tensor<64xf32> -> tensor<?x64xi8>, tensor<?xf32>, tensor<?x2xi32>
-  return %q, %s, %sums : tensor<?x64xi8>, tensor<?xf32>, tensor<?x2xi32>
+  return %q, %s, %offsets : tensor<?x64xi8>, tensor<?xf32>, tensor<?x2xi32>
 })");
   WeightFiles none;
   Interpreter interpreter(*program.module, none);
@@ -241,9 +300,9 @@ TEST(Interpreter, ResidualIsAddedOnTheLeft) {
 func.func @f(%x: tensor<?x32xf32>, %h: tensor<?x4xf32>) -> (tensor<?x4xf32>, tensor<?x4xf32>) {
   %w = ternary.load @w : tensor<4x32x!ternary.trit>
   %s = ternary.load @s : tensor<1xf32>
-  %q, %qs, %sums = ternary.quantize_rows %x group 32
+  %q, %qs, %offsets = ternary.quantize_rows %x group 32
     : tensor<?x32xf32> -> tensor<?x32xi8>, tensor<?xf32>, tensor<?x1xi32>
-  %y = ternary.fused_linear %q, %qs, %sums, %w, %s residual(%h : tensor<?x4xf32>)
+  %y = ternary.fused_linear %q, %qs, %offsets, %w, %s residual(%h : tensor<?x4xf32>)
     : tensor<?x32xi8>, tensor<?xf32>, tensor<?x1xi32>, tensor<4x32x!ternary.trit>, tensor<1xf32>
     -> tensor<?x4xf32>
   %l = ternary.linear %x, %w, %s activations(int8_per_token)
@@ -262,17 +321,17 @@ func.func @f(%x: tensor<?x32xf32>, %h: tensor<?x4xf32>) -> (tensor<?x4xf32>, ten
             "@f: ternary.fused_linear: expected 2 rows of the residual, got 1");
 }
 
-TEST(Interpreter, RefusesSumsOfOtherActivations) {
+TEST(Interpreter, RefusesOffsetsOfOtherActivations) {
   Program program(weightText("w", "4x32x!ternary.trit", "4, 32") + weightText("s", "1xf32", "1") +
                   R"(
 func.func @f(%x: tensor<?x32xf32>, %z: tensor<?x32xf32>) -> tensor<?x4xf32> {
   %w = ternary.load @w : tensor<4x32x!ternary.trit>
   %s = ternary.load @s : tensor<1xf32>
-  %q, %qs, %sums = ternary.quantize_rows %x group 32
+  %q, %qs, %offsets = ternary.quantize_rows %x group 32
     : tensor<?x32xf32> -> tensor<?x32xi8>, tensor<?xf32>, tensor<?x1xi32>
-  %q2, %qs2, %sums2 = ternary.quantize_rows %z group 32
+  %q2, %qs2, %offsets2 = ternary.quantize_rows %z group 32
     : tensor<?x32xf32> -> tensor<?x32xi8>, tensor<?xf32>, tensor<?x1xi32>
-  %y = ternary.fused_linear %q, %qs, %sums2, %w, %s
+  %y = ternary.fused_linear %q, %qs, %offsets2, %w, %s
     : tensor<?x32xi8>, tensor<?xf32>, tensor<?x1xi32>, tensor<4x32x!ternary.trit>, tensor<1xf32>
     -> tensor<?x4xf32>
   return %y : tensor<?x4xf32>
@@ -280,7 +339,7 @@ func.func @f(%x: tensor<?x32xf32>, %z: tensor<?x32xf32>) -> tensor<?x4xf32> {
   EXPECT_EQ(failure(program, "f",
                     {program.floats({1, 32}, std::vector<float>(32, 1.0f)),
                      program.floats({1, 32}, std::vector<float>(32, -1.0f))}),
-            "@f: ternary.fused_linear: row 0, group 0: expected a sum of 4064, got -4064");
+            "@f: ternary.fused_linear: row 0, group 0: expected an offset of -4064, got 4064");
 }
 
 //===----------------------------------------------------------------------===//

@@ -119,14 +119,14 @@ namespace {
 struct QuantizedRow {
   std::vector<int8_t> values;
   float scale;
-  std::vector<int32_t> sums;
+  std::vector<int32_t> offsets;
 };
 } // namespace
 
 static QuantizedRow quantize(const std::vector<float> &x, int64_t group) {
   int64_t n = x.size();
   QuantizedRow row{std::vector<int8_t>(n), 0, std::vector<int32_t>(n / group)};
-  semantics::quantizeRow(x.data(), n, group, row.values.data(), &row.scale, row.sums.data());
+  semantics::quantizeRow(x.data(), n, group, row.values.data(), &row.scale, row.offsets.data());
   return row;
 }
 
@@ -161,14 +161,14 @@ TEST(Semantics, QuantizeRowTakesTheReciprocalFirst) {
       EXPECT_EQ(row.values[i], static_cast<int>(std::nearbyint(x[i] * s)));
       sum += row.values[i];
     }
-    EXPECT_EQ(row.sums[group], sum);
+    EXPECT_EQ(row.offsets[group], -sum);
   }
 }
 
 TEST(Semantics, QuantizeRowKeepsZerosAndTinyRows) {
   QuantizedRow zeros = quantize(std::vector<float>(64, 0.0f), 32);
   EXPECT_EQ(zeros.values, std::vector<int8_t>(64, 0));
-  EXPECT_EQ(zeros.sums, (std::vector<int32_t>{0, 0}));
+  EXPECT_EQ(zeros.offsets, (std::vector<int32_t>{0, 0}));
   EXPECT_EQ(zeros.scale, 1.0f / ((1.0f / 1e-5f) * 127.0f));
   QuantizedRow tiny = quantize({1e-5f, 5e-6f, 1e-20f}, 3);
   EXPECT_EQ(tiny.values, (std::vector<int8_t>{127, 64, 0}));
@@ -181,10 +181,45 @@ TEST(Semantics, RescaleAddsGroupsInOrder) {
   float scale[3] = {0.3f, 0.7f, 1e-7f};
   EXPECT_EQ(semantics::rescale(acc, scale, 1, 0.1f), (1000.0f * 0.3f) * 0.1f);
   float total = 0.0f;
-  total += 1000.0f * 0.3f;
-  total += -2000.0f * 0.7f;
-  total += 16777216.0f * 1e-7f;
+  total = std::fma(1000.0f, 0.3f, total);
+  total = std::fma(-2000.0f, 0.7f, total);
+  total = std::fma(16777216.0f, 1e-7f, total);
   EXPECT_EQ(semantics::rescale(acc, scale, 3, 0.1f), total * 0.1f);
+}
+
+TEST(Semantics, RescaleGroupsTakesAScaleOfBothSides) {
+  int32_t acc[4] = {1000, -2000, 16777216, 0};
+  float actScales[4] = {0.1f, 0.3f, 1e-7f, 2.0f}, scale[2] = {0.7f, -0.9f};
+  float total = std::fma(1000.0f * 0.1f, 0.7f, 0.0f);
+  total = std::fma(-2000.0f * 0.3f, 0.7f, total);
+  total = std::fma(16777216.0f * 1e-7f, -0.9f, total);
+  EXPECT_EQ(semantics::rescaleGroups(acc, actScales, 4, scale, 2), total);
+  // Rounded once: what the first product lost is left when it is taken away again.
+  int32_t opposite[2] = {1, -1};
+  float tenths[2] = {0.1f, 0.1f};
+  EXPECT_NE(semantics::rescaleGroups(opposite, tenths, 2, tenths, 1), 0.0f);
+  int32_t none = 0;
+  float minus = -1.0f;
+  EXPECT_FALSE(std::signbit(semantics::rescaleGroups(&none, &minus, 1, scale, 1)));
+}
+
+TEST(Semantics, QuantizeGroupsTreatsEachGroupAsARow) {
+  std::mt19937 random(kSeed);
+  std::vector<float> x = randomFloats(random, 96, 7.0f);
+  for (int i = 32; i < 64; ++i)
+    x[i] *= 1e-3f;
+  std::vector<int8_t> values(96);
+  float scales[3];
+  int32_t offsets[3];
+  semantics::quantizeGroups(x.data(), 96, 32, values.data(), scales, offsets);
+  for (int g = 0; g < 3; ++g) {
+    QuantizedRow row = quantize({x.begin() + 32 * g, x.begin() + 32 * g + 32}, 32);
+    EXPECT_EQ(std::vector<int8_t>(values.begin() + 32 * g, values.begin() + 32 * g + 32),
+              row.values);
+    EXPECT_EQ(scales[g], row.scale);
+    EXPECT_EQ(offsets[g], row.offsets[0]);
+  }
+  EXPECT_LT(scales[1], 0.01f * scales[0]);
 }
 
 TEST(Semantics, LinearFloatScalesEachGroup) {

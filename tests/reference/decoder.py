@@ -10,8 +10,10 @@ def rms_norm(x, gain, epsilon):
     return x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + epsilon) * gain
 
 
-def quantize(x):
-    """8-bit integers and what they stand for, per token."""
+def quantize(x, group=None):
+    """What 8-bit integers stand for, with a scale a token, or a group of columns of one."""
+    if group:
+        return quantize(x.reshape(len(x), -1, group)).reshape(x.shape)
     largest = np.maximum(np.max(np.abs(x), axis=-1, keepdims=True), np.float32(1e-5))
     scale = np.float32(127) / largest.astype(np.float32)
     return np.clip(np.rint(x.astype(np.float32) * scale), -128, 127) / scale.astype(np.float64)
@@ -43,7 +45,8 @@ def gate_function(kind, x):
 def logits(model, ids):
     """`model`: see models.py. Weights there are dense: trit times scale."""
     c, w = model["config"], model["weights"]
-    prepare = quantize if model["activations"] == "int8" else lambda x: x
+    mode, _, group = model["activations"].partition("-g")
+    prepare = (lambda x: quantize(x, int(group or 0))) if mode == "int8" else lambda x: x
 
     def linear(x, name):
         return prepare(x) @ w[name].astype(np.float64).T

@@ -10,6 +10,8 @@
 
 #include "FakeModel.h"
 
+#include <math.h>
+
 #ifndef FAKE_QUERY
 #define FAKE_QUERY tern_query
 #endif
@@ -48,7 +50,7 @@ static void forwardGeneric(const tern_frame_t *frame, uint32_t thread) {
     out[i] = in[i] * (float)frame->indices[0];
 }
 
-/* Written from the description of #ternary.packing, and of sums in abi.h. */
+/* Written from the description of #ternary.packing, and of offsets in abi.h. */
 static int trit(const tern_matmul_args_t *args, uint32_t packing, int64_t row, int64_t column) {
   int64_t k = packing == 0 ? 16 : 20, in = column % k, digit = in / 4;
   const uint8_t *tile = args->weight + ((row / 16) * args->k_tiles + column / k) * 64;
@@ -66,12 +68,12 @@ static void product(const tern_matmul_args_t *args, uint32_t packing) {
     for (int64_t n = args->block_begin * 16; n < args->block_end * 16; ++n) {
       float total = 0;
       for (int64_t g = 0; g < args->groups; ++g) {
-        int32_t sum = -args->sums[m * args->sums_stride + g];
+        int32_t sum = args->offsets[m * args->offsets_stride + g];
         for (int64_t c = g * group; c < (g + 1) * group; ++c)
           sum += ((const int8_t *)args->acts)[m * args->acts_stride + c] *
                  (trit(args, packing, n, c) + 1);
-        float part = (float)sum * args->scale[(n / 16 * args->groups + g) * 16 + n % 16];
-        total = args->groups == 1 ? part : total + part;
+        float scale = args->scale[(n / 16 * args->groups + g) * 16 + n % 16];
+        total = args->groups == 1 ? (float)sum * scale : fmaf((float)sum, scale, total);
       }
       float value = total * args->row_scales[m];
       args->out[m * args->out_stride + n] =

@@ -17,7 +17,7 @@
 #endif
 #define AT(type, field, offset) CHECK(offsetof(type, field) == (offset))
 
-CHECK(TERN_ABI_VERSION == 1);
+CHECK(TERN_ABI_VERSION == 2);
 CHECK(sizeof(void *) == 8);
 
 CHECK(sizeof(tern_frame_t) == 104);
@@ -35,21 +35,23 @@ AT(tern_frame_t, outputs, 80);
 AT(tern_frame_t, barrier, 88);
 AT(tern_frame_t, barrier_context, 96);
 
-CHECK(sizeof(tern_matmul_args_t) == 120);
+CHECK(sizeof(tern_matmul_args_t) == 136);
 AT(tern_matmul_args_t, scale, 8);
 AT(tern_matmul_args_t, acts, 16);
 AT(tern_matmul_args_t, row_scales, 24);
-AT(tern_matmul_args_t, sums, 32);
+AT(tern_matmul_args_t, offsets, 32);
 AT(tern_matmul_args_t, residual, 40);
 AT(tern_matmul_args_t, out, 48);
 AT(tern_matmul_args_t, acts_stride, 56);
-AT(tern_matmul_args_t, sums_stride, 64);
+AT(tern_matmul_args_t, offsets_stride, 64);
 AT(tern_matmul_args_t, out_stride, 72);
 AT(tern_matmul_args_t, m, 80);
 AT(tern_matmul_args_t, block_begin, 88);
 AT(tern_matmul_args_t, block_end, 96);
 AT(tern_matmul_args_t, k_tiles, 104);
 AT(tern_matmul_args_t, groups, 112);
+AT(tern_matmul_args_t, row_scales_stride, 120);
+AT(tern_matmul_args_t, scale_groups, 128);
 
 CHECK(sizeof(tern_kernel_t) == 32);
 AT(tern_kernel_t, run, 8);

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
 #include <random>
@@ -74,8 +75,8 @@ template <int64_t Sums> void floatProduct(const tern_matmul_args_t *args) {
         for (int64_t k = 0; k < group; ++k)
           p[k % Sums] += tritAt(args, n, g * group + k) * x[g * group + k];
         float part = (p[0] + p[2]) + (p[1] + p[3]);
-        part *= args->scale[(n / 16 * args->groups + g) * 16 + n % 16];
-        total = args->groups == 1 ? part : total + part;
+        float scale = args->scale[(n / 16 * args->groups + g) * 16 + n % 16];
+        total = args->groups == 1 ? part * scale : std::fma(part, scale, total);
       }
       args->out[m * args->out_stride + n] =
           args->residual ? args->residual[m * args->out_stride + n] + total : total;
@@ -89,6 +90,36 @@ TEST(SelfTest, TestsKernelsOnFloats) {
   kernel.run = floatProduct<2>; // the sum in another order
   EXPECT_NE(testKernel(kernel), "");
   kernel.run = fakeKernels[0].run; // int8
+  EXPECT_NE(testKernel(kernel), "");
+}
+
+/// A product on int8 rows with a scale a group, from the description in abi.h.
+template <bool Fused> void groupProduct(const tern_matmul_args_t *args) {
+  int64_t group = args->k_tiles * 16 / args->groups, ratio = args->groups / args->scale_groups;
+  for (int64_t m = 0; m < args->m; ++m)
+    for (int64_t n = args->block_begin * 16; n < args->block_end * 16; ++n) {
+      const int8_t *x = static_cast<const int8_t *>(args->acts) + m * args->acts_stride;
+      float total = 0;
+      for (int64_t g = 0; g < args->groups; ++g) {
+        int32_t sum = args->offsets[m * args->offsets_stride + g];
+        for (int64_t k = g * group; k < (g + 1) * group; ++k)
+          sum += x[k] * int32_t(tritAt(args, n, k) + 1);
+        float part = float(sum) * args->row_scales[m * args->row_scales_stride + g];
+        float scale = args->scale[(n / 16 * args->scale_groups + g / ratio) * 16 + n % 16];
+        total = Fused ? std::fma(part, scale, total) : total + part * scale;
+      }
+      args->out[m * args->out_stride + n] =
+          args->residual ? args->residual[m * args->out_stride + n] + total : total;
+    }
+}
+
+TEST(SelfTest, TestsKernelsOnGroups) {
+  tern_kernel_t kernel = {"groups",  groupProduct<true>, /*packing=*/0, /*rows=*/16, /*k=*/16,
+                          /*acts=*/2};
+  EXPECT_EQ(testKernel(kernel), "");
+  kernel.run = groupProduct<false>; // rounded twice
+  EXPECT_NE(testKernel(kernel), "");
+  kernel.run = fakeKernels[0].run; // one scale a row
   EXPECT_NE(testKernel(kernel), "");
 }
 

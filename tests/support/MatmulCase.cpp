@@ -23,15 +23,15 @@ std::string MatmulShape::describe() const {
   auto field = [](const char *name, int64_t value) {
     return std::string(" ") + name + "=" + std::to_string(value);
   };
-  return field("m", m) + field("n", n) + field("k", k) + field("groups", groups) +
+  return field("m", m) + field("n", n) + field("k", k) + field("groups", groups) + field("scale_groups", scaleGroups) +
          field("blocks", blockBegin) + ".." + std::to_string(blockEnd) +
-         field("acts_slack", actsSlack) + field("sums_slack", sumsSlack) +
+         field("acts_slack", actsSlack) + field("group_slack", groupSlack) +
          field("out_slack", outSlack) + field("residual", static_cast<int>(residual)) +
          field("values", static_cast<int>(values)) + field("tail", atTail);
 }
 
 MatmulCase::MatmulCase()
-    : weight(kCapacity), scale(kCapacity), acts(kCapacity), rowScales(kCapacity), sums(kCapacity),
+    : weight(kCapacity), scale(kCapacity), acts(kCapacity), rowScales(kCapacity), offsets(kCapacity),
       residual(kCapacity), out(kCapacity) {}
 
 void MatmulCase::prepare(const Packing &newPacking, Acts newActs, const MatmulShape &newShape,
@@ -41,6 +41,8 @@ void MatmulCase::prepare(const Packing &newPacking, Acts newActs, const MatmulSh
   shape = newShape;
   if (shape.blockEnd < 0)
     shape.blockEnd = packing.rowBlocks(shape.n);
+  if (shape.scaleGroups == 0)
+    shape.scaleGroups = shape.groups;
   args = {};
   args.m = shape.m;
   args.block_begin = shape.blockBegin;
@@ -48,7 +50,9 @@ void MatmulCase::prepare(const Packing &newPacking, Acts newActs, const MatmulSh
   args.k_tiles = packing.kTiles(shape.k);
   args.groups = shape.groups;
   args.acts_stride = (args.k_tiles * packing.k + shape.actsSlack) * (kind == Acts::Float ? 4 : 1);
-  args.sums_stride = shape.groups + shape.sumsSlack;
+  args.scale_groups = shape.scaleGroups;
+  args.offsets_stride = shape.groups + shape.groupSlack;
+  args.row_scales_stride = kind == Acts::Int8Groups ? shape.groups + 2 * shape.groupSlack : 1;
   args.out_stride = packing.rowBlocks(shape.n) * packing.rows + shape.outSlack;
   fillWeights(random);
   if (kind == Acts::Float)
@@ -78,18 +82,18 @@ void MatmulCase::fillActs(std::mt19937 &random) {
   // The last rows end where they are last read.
   const int64_t k = shape.k, used = args.k_tiles * packing.k, group = k / shape.groups;
   int8_t *rows = place<int8_t>(acts, (shape.m - 1) * args.acts_stride + used);
-  int32_t *rowSums = place<int32_t>(sums, (shape.m - 1) * args.sums_stride + shape.groups);
+  int32_t *rowOffsets = place<int32_t>(offsets, (shape.m - 1) * args.offsets_stride + shape.groups);
   args.acts = rows;
-  args.sums = rowSums;
+  args.offsets = rowOffsets;
   for (int64_t m = 0; m < shape.m; ++m) {
     int8_t *row = rows + m * args.acts_stride;
     std::fill(row, row + used, int8_t(0));
-    std::fill(rowSums + m * args.sums_stride, rowSums + m * args.sums_stride + shape.groups, 0);
+    std::fill_n(rowOffsets + m * args.offsets_stride, shape.groups, 0);
     for (int64_t i = 0; i < k; ++i) {
       row[i] = shape.values == Values::Random   ? static_cast<int8_t>(random())
                : shape.values == Values::AllLow ? -128
                                                 : 127;
-      rowSums[m * args.sums_stride + i / group] += row[i];
+      rowOffsets[m * args.offsets_stride + i / group] -= row[i];
     }
     if (m + 1 < shape.m)
       std::fill(row + used, row + args.acts_stride, int8_t(77)); // nobody's bytes
@@ -101,7 +105,7 @@ void MatmulCase::fillFloatActs(std::mt19937 &random) {
   const int64_t stride = args.acts_stride / 4, used = args.k_tiles * packing.k;
   float *rows = place<float>(acts, (shape.m - 1) * stride + used);
   args.acts = rows;
-  args.sums = nullptr;
+  args.offsets = nullptr;
   for (int64_t m = 0; m < shape.m; ++m) {
     float *row = rows + m * stride;
     std::fill(row, row + used, 0.0f);
@@ -118,16 +122,19 @@ void MatmulCase::fillFloatActs(std::mt19937 &random) {
 void MatmulCase::fillFloats(std::mt19937 &random) {
   std::uniform_real_distribution<float> uniform(-2.0f, 2.0f);
   const int64_t blocks = packing.rowBlocks(shape.n);
-  float *scales = place<float>(scale, blocks * shape.groups * packing.rows);
+  const int64_t groups = shape.scaleGroups;
+  float *scales = place<float>(scale, blocks * groups * packing.rows);
   args.scale = scales;
-  for (int64_t i = 0; i < blocks * shape.groups * packing.rows; ++i) {
-    const int64_t n = i / (shape.groups * packing.rows) * packing.rows + i % packing.rows;
+  for (int64_t i = 0; i < blocks * groups * packing.rows; ++i) {
+    const int64_t n = i / (groups * packing.rows) * packing.rows + i % packing.rows;
     scales[i] = n < shape.n ? uniform(random) : 0.0f;
   }
-  float *perRow = place<float>(rowScales, shape.m);
-  args.row_scales = kind == Acts::Float ? nullptr : perRow;
+  const int64_t perRow = kind == Acts::Int8Groups ? shape.groups : 1;
+  float *actScales = place<float>(rowScales, (shape.m - 1) * args.row_scales_stride + perRow);
+  args.row_scales = kind == Acts::Float ? nullptr : actScales;
   for (int64_t m = 0; m < shape.m; ++m)
-    perRow[m] = uniform(random);
+    for (int64_t g = 0; g < perRow; ++g)
+      actScales[m * args.row_scales_stride + g] = uniform(random);
 
   const int64_t outputs = (shape.m - 1) * args.out_stride + shape.blockEnd * packing.rows;
   before.resize(std::max<int64_t>(outputs, 0));
@@ -148,9 +155,10 @@ void MatmulCase::fillFloats(std::mt19937 &random) {
 float MatmulCase::expectedAt(int64_t m, int64_t n) const {
   const int64_t group = shape.k / shape.groups;
   const auto *row = static_cast<const uint8_t *>(args.acts) + m * args.acts_stride;
-  std::vector<float> scales(shape.groups);
-  for (int64_t g = 0; g < shape.groups; ++g)
-    scales[g] = args.scale[(n / packing.rows * shape.groups + g) * packing.rows + n % packing.rows];
+  const int64_t scaleGroups = shape.scaleGroups;
+  std::vector<float> scales(scaleGroups);
+  for (int64_t g = 0; g < scaleGroups; ++g)
+    scales[g] = args.scale[(n / packing.rows * scaleGroups + g) * packing.rows + n % packing.rows];
   if (kind == Acts::Float)
     return semantics::linearFloat(trits.data() + n * shape.k, reinterpret_cast<const float *>(row),
                                   shape.k, scales.data(), shape.groups);
@@ -158,7 +166,11 @@ float MatmulCase::expectedAt(int64_t m, int64_t n) const {
   std::vector<int32_t> acc(shape.groups);
   for (int64_t i = 0; i < group * shape.groups; ++i)
     acc[i / group] += x[i] * trits[n * shape.k + i];
-  return semantics::rescale(acc.data(), scales.data(), shape.groups, args.row_scales[m]);
+  const float *actScales = args.row_scales + m * args.row_scales_stride;
+  return kind == Acts::Int8Groups ? semantics::rescaleGroups(acc.data(), actScales, shape.groups,
+                                                             scales.data(), scaleGroups)
+                                  : semantics::rescale(acc.data(), scales.data(), shape.groups,
+                                                       *actScales);
 }
 
 void MatmulCase::computeExpected() {

@@ -41,7 +41,7 @@ struct Linear {
 class Writer {
 public:
   explicit Writer(uint64_t seed)
-      : random(seed), sourceSeed(seed % 100000 * 1000), activations(pick(0, 3)) {}
+      : random(seed), sourceSeed(seed % 100000 * 1000), activations(pick(0, 4)) {}
 
   int64_t pick(int64_t low, int64_t high) {
     return low + static_cast<int64_t>(random() % static_cast<uint64_t>(high - low + 1));
@@ -81,13 +81,24 @@ public:
                .str();
   }
 
+  /// int8 with a scale a token, or a group where one divides the columns that share a scale.
+  std::string int8Mode(const Linear &layer) {
+    std::vector<const char *> modes = {"int8_per_token"};
+    int64_t scaled = layer.k / std::max<int64_t>(layer.groups, 1);
+    for (auto [group, name] : {std::pair(32, "int8_per_32"), std::pair(64, "int8_per_64"),
+                               std::pair(128, "int8_per_128")})
+      if (activations == 4 && scaled % group == 0)
+        modes.push_back(name);
+    return modes[pick(modes.size() > 1, modes.size() - 1)];
+  }
+
   /// All linears of a module take int8, or all floats, or each is asked for itself.
   std::string apply(const std::string &result, const std::string &input, const std::string &value,
                     const Linear &layer) {
     bool floats = activations == 2 || (activations == 3 && pick(0, 1));
     return formatv("    %{0} = ternary.linear %{1}, %w_{2}, %s_{2} activations({3}) "
                    ": {4}, {5}, {6} -> {7}\n",
-                   result, input, value, floats ? "float" : "int8_per_token", rows(layer.k),
+                   result, input, value, floats ? "float" : int8Mode(layer), rows(layer.k),
                    layer.weightType(), layer.scaleType(), rows(layer.n));
   }
 
@@ -115,7 +126,7 @@ public:
 private:
   std::mt19937_64 random;
   uint64_t sourceSeed;
-  int64_t activations; ///< 0 and 1: int8; 2: float; 3: mixed
+  int64_t activations; ///< 0 and 1: int8; 2: float; 3: mixed; 4: int8 with a scale a group
   std::string weights;
 };
 

@@ -19,7 +19,7 @@
 extern "C" {
 #endif
 
-#define TERN_ABI_VERSION 1u
+#define TERN_ABI_VERSION 2u
 
 /* CPU features a variant needs, and a CPU has. */
 #define TERN_CPU_X86_SSE41 (UINT64_C(1) << 0) /* SSSE3 and SSE4.1 */
@@ -59,31 +59,42 @@ typedef struct tern_frame {
 typedef void (*tern_forward_fn)(const tern_frame_t *frame, uint32_t thread);
 
 /* Ternary product with its epilogue, for row blocks block_begin .. block_end - 1 of the packing's
-   `rows` rows each:
-     out[m][n] = residual[m][n] + (sum_g float(sum over group g of acts * trit) * scale[n][g]) *
-   row_scales[m] Kernels on float rows need neither row_scales nor sums. With p[j] the sums of acts
-   * trit over k mod 4 = j, k counted from the group's start, each in order from +0: out[m][n] =
-   residual[m][n] + sum_g ((p[0] + p[2]) + (p[1] + p[3])) * scale[n][g] weight: packed row blocks,
-   k_tiles tiles each (k_tiles = ceil(K / packing k)). scale: float [row block][groups][rows of a
-   block]. acts: int8 or float rows, acts_stride bytes apart, zero from K up to the end of the last
-   tile. sums: int32 [m][groups], sums_stride entries apart: the sums of acts over each group.
-   residual: NULL, or laid out as out. out: float rows, out_stride floats apart.
-   groups: 1, or K / group with the group a multiple of the packing's k. */
+   `rows` rows each. Columns are cut into `groups` groups: 1, or K / group with the group a multiple
+   of the packing's k. With acc[m][n][g] the sum over group g of acts * trit, by `acts` of the kernel:
+
+   0, int8: (float(acc) * scale[n]) * row_scales[m] for one group; for more, total * row_scales[m],
+      total = fma(float(acc[g]), scale[n][g], total) for g ascending, from +0;
+   1, float: acc = (p[0] + p[2]) + (p[1] + p[3]), p[j] the sums of acts * trit over k mod 4 = j, k
+      counted from the group's start, each in order from +0; then acc * scale[n] for one group, and
+      total = fma(acc[g], scale[n][g], total) for more;
+   2, int8 with a scale a group: total = fma(float(acc[g]) * row_scales[m][g], scale[n][s], total)
+      for g ascending, from +0, where s = g / (groups / scale_groups).
+
+   fma is rounded once. out[m][n] = residual[m][n] + that.
+
+   weight: packed row blocks, k_tiles tiles each (k_tiles = ceil(K / packing k)). scale: float [row
+   block][scale_groups][rows of a block]; scale_groups divides groups, and equals it but for acts 2.
+   acts: int8 or float rows, acts_stride bytes apart, zero from K up to the end of the last tile.
+   row_scales: float [m], and for acts 2 [m][groups], row_scales_stride apart; none for floats.
+   offsets: int32 [m][groups], offsets_stride apart: minus the sums of acts over each group, from
+   which products with codes trit + 1 start; none for floats. residual: NULL, or laid out as out.
+   out: float rows, out_stride floats apart. Strides of all but acts count elements. */
 typedef struct tern_matmul_args {
   const uint8_t *weight;
   const float *scale;
   const void *acts;
   const float *row_scales;
-  const int32_t *sums;
+  const int32_t *offsets;
   const float *residual;
   float *out;
-  int64_t acts_stride, sums_stride, out_stride;
+  int64_t acts_stride, offsets_stride, out_stride;
   int64_t m, block_begin, block_end, k_tiles, groups;
+  int64_t row_scales_stride, scale_groups;
 } tern_matmul_args_t;
 typedef void (*tern_matmul_fn)(const tern_matmul_args_t *args);
 
 /* A kernel of a variant, listed for the load-time self-test. packing: 0 two_bit, 1 base3;
-   acts: 0 int8, 1 float. */
+   acts: 0 int8, 1 float, 2 int8 with a scale a group. */
 typedef struct tern_kernel {
   const char *name;
   tern_matmul_fn run;
