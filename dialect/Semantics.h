@@ -13,7 +13,8 @@
 
 /// The scalar meaning of every op, bit for bit: the dialect's description states the rules, this
 /// file computes them slowly. The interpreter, folders and tests call it; kernels must agree.
-/// Everything here is compiled without floating-point contraction.
+/// Everything here is compiled without floating-point contraction; std::fma stands where a rule
+/// asks for one.
 namespace tern::semantics {
 
 /// Partial sums of the row rule.
