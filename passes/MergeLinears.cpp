@@ -192,8 +192,8 @@ void mergeGroup(const Group &group, int64_t segmentRows, WeightTrail &trail,
   };
   Value mergedWeight = replace(
       weights, RankedTensorType::get({total, weight.getDimSize(1)}, weight.getElementType()));
-  Value mergedScale = replace(
-      scales, RankedTensorType::get(scaleShape, first.scaleType().getElementType()));
+  Value mergedScale =
+      replace(scales, RankedTensorType::get(scaleShape, first.scaleType().getElementType()));
   OpBuilder builder(first.getOperation());
   Product merged =
       first.rebuild(builder, FusedLoc::get(builder.getContext(), locations),

@@ -42,9 +42,8 @@ struct QuantizeInput : OpRewritePattern<LinearOp> {
     auto rows = QuantizeRowsOp::create(
         rewriter, loc, RankedTensorType::get({m, k}, rewriter.getI8Type()),
         RankedTensorType::get(scales, rewriter.getF32Type()),
-        RankedTensorType::get({m, groups}, i32),
-        op.getInput(), /*gain=*/Value(), /*epsilon=*/FloatAttr(),
-        rewriter.getI64IntegerAttr(k / groups));
+        RankedTensorType::get({m, groups}, i32), op.getInput(), /*gain=*/Value(),
+        /*epsilon=*/FloatAttr(), rewriter.getI64IntegerAttr(k / groups));
     auto product = MatmulOp::create(rewriter, loc, RankedTensorType::get({m, n, groups}, i32),
                                     rows.getValues(), op.getWeight());
     rewriter.replaceOpWithNewOp<RescaleOp>(op, op.getType(), product, rows.getScales(),

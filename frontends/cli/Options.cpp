@@ -58,8 +58,8 @@ void addThreads(CLI::App &verb, uint32_t &threads) {
 
 void addCheckpointFlags(CLI::App &verb, CheckpointFlags &flags) {
   verb.add_option("--activations", flags.activations,
-                  "of linear layers: float, int8 (a scale a token), int8-g32, int8-g64 or "
-                  "int8-g128 (a scale a group of columns); default: as the model was trained")
+                  "of linear layers: float, int8 or, with a scale a group of columns, "
+                  "int8-g32,\nint8-g64 or int8-g128; default: as the model was trained")
       ->check(CLI::IsMember({"float", "int8", "int8-g32", "int8-g64", "int8-g128"}));
   verb.add_option("--gate", flags.gate, "gate function: relu2 or silu; default: as the file says")
       ->check(CLI::IsMember({"relu2", "silu"}));

@@ -60,7 +60,6 @@ func.func @groups(%q: tensor<?x512xi8>, %s: tensor<?x8xf32>, %offsets: tensor<?x
 //       VNNI:   arith.sitofp {{.*}} vector<16xi32> to vector<16xf32>
 //       VNNI:   arith.mulf
 //       VNNI:   llvm.intr.fma
-//   VNNI-NOT:   arith.mulf
 // ANY-LABEL: llvm.func @matmul_i8g_two_bit_1x16x16_portable(
 //   ANY-NOT:   llvm.intr.fma
 //       ANY:   arith.truncf {{.*}} vector<4xf64> to vector<4xf32>

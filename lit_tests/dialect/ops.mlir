@@ -57,7 +57,6 @@ func.func @linear_layers(%x: tensor<?x512xf32>, %master: tensor<64x512xf16>, %ro
   %1 = ternary.linear %x, %t, %groups activations(float) : tensor<?x512xf32>, tensor<64x512x!ternary.trit>, tensor<64x4xf32> -> tensor<?x64xf32>
   // CHECK: ternary.linear %{{.*}} activations(float) residual(%{{.*}} : tensor<?x64xf32>) :
   %added = ternary.linear %x, %t, %groups activations(float) residual(%1 : tensor<?x64xf32>) : tensor<?x512xf32>, tensor<64x512x!ternary.trit>, tensor<64x4xf32> -> tensor<?x64xf32>
-  // CHECK: ternary.quantize_rows %{{.*}} group 128
   // CHECK: ternary.linear %{{.*}} activations(int8_per_64)
   %grouped = ternary.linear %x, %t, %groups activations(int8_per_64) : tensor<?x512xf32>, tensor<64x512x!ternary.trit>, tensor<64x4xf32> -> tensor<?x64xf32>
   // CHECK: ternary.quantize_rows %{{.*}} group 64 : tensor<?x512xf32> -> tensor<?x512xi8>, tensor<?x8xf32>, tensor<?x8xi32>
@@ -68,6 +67,7 @@ func.func @linear_layers(%x: tensor<?x512xf32>, %master: tensor<64x512xf16>, %ro
   %yg = ternary.rescale %accg, %sg, %groups : tensor<?x64x8xi32>, tensor<?x8xf32>, tensor<64x4xf32> -> tensor<?x64xf32>
   // CHECK: ternary.fused_linear %{{.*}} : tensor<?x512xi8>, tensor<?x8xf32>, tensor<?x8xi32>
   %fg = ternary.fused_linear %qg, %sg, %og, %t, %groups : tensor<?x512xi8>, tensor<?x8xf32>, tensor<?x8xi32>, tensor<64x512x!ternary.trit>, tensor<64x4xf32> -> tensor<?x64xf32>
+  // CHECK: ternary.quantize_rows %{{.*}} group 128
   %q, %s, %offsets = ternary.quantize_rows %x group 128 : tensor<?x512xf32> -> tensor<?x512xi8>, tensor<?xf32>, tensor<?x4xi32>
   // CHECK: ternary.matmul
   %acc = ternary.matmul %q, %t : tensor<?x512xi8>, tensor<64x512x!ternary.trit> -> tensor<?x64x4xi32>

@@ -23,16 +23,17 @@ std::string MatmulShape::describe() const {
   auto field = [](const char *name, int64_t value) {
     return std::string(" ") + name + "=" + std::to_string(value);
   };
-  return field("m", m) + field("n", n) + field("k", k) + field("groups", groups) + field("scale_groups", scaleGroups) +
-         field("blocks", blockBegin) + ".." + std::to_string(blockEnd) +
-         field("acts_slack", actsSlack) + field("group_slack", groupSlack) +
-         field("out_slack", outSlack) + field("residual", static_cast<int>(residual)) +
-         field("values", static_cast<int>(values)) + field("tail", atTail);
+  return field("m", m) + field("n", n) + field("k", k) + field("groups", groups) +
+         field("scale_groups", scaleGroups) + field("blocks", blockBegin) + ".." +
+         std::to_string(blockEnd) + field("acts_slack", actsSlack) +
+         field("group_slack", groupSlack) + field("out_slack", outSlack) +
+         field("residual", static_cast<int>(residual)) + field("values", static_cast<int>(values)) +
+         field("tail", atTail);
 }
 
 MatmulCase::MatmulCase()
-    : weight(kCapacity), scale(kCapacity), acts(kCapacity), rowScales(kCapacity), offsets(kCapacity),
-      residual(kCapacity), out(kCapacity) {}
+    : weight(kCapacity), scale(kCapacity), acts(kCapacity), rowScales(kCapacity),
+      offsets(kCapacity), residual(kCapacity), out(kCapacity) {}
 
 void MatmulCase::prepare(const Packing &newPacking, Acts newActs, const MatmulShape &newShape,
                          std::mt19937 &random) {
@@ -167,10 +168,10 @@ float MatmulCase::expectedAt(int64_t m, int64_t n) const {
   for (int64_t i = 0; i < group * shape.groups; ++i)
     acc[i / group] += x[i] * trits[n * shape.k + i];
   const float *actScales = args.row_scales + m * args.row_scales_stride;
-  return kind == Acts::Int8Groups ? semantics::rescaleGroups(acc.data(), actScales, shape.groups,
-                                                             scales.data(), scaleGroups)
-                                  : semantics::rescale(acc.data(), scales.data(), shape.groups,
-                                                       *actScales);
+  return kind == Acts::Int8Groups
+             ? semantics::rescaleGroups(acc.data(), actScales, shape.groups, scales.data(),
+                                        scaleGroups)
+             : semantics::rescale(acc.data(), scales.data(), shape.groups, *actScales);
 }
 
 void MatmulCase::computeExpected() {

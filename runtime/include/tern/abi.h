@@ -60,7 +60,8 @@ typedef void (*tern_forward_fn)(const tern_frame_t *frame, uint32_t thread);
 
 /* Ternary product with its epilogue, for row blocks block_begin .. block_end - 1 of the packing's
    `rows` rows each. Columns are cut into `groups` groups: 1, or K / group with the group a multiple
-   of the packing's k. With acc[m][n][g] the sum over group g of acts * trit, by `acts` of the kernel:
+   of the packing's k. With acc[m][n][g] the sum over group g of acts * trit, by `acts` of the
+   kernel:
 
    0, int8: (float(acc) * scale[n]) * row_scales[m] for one group; for more, total * row_scales[m],
       total = fma(float(acc[g]), scale[n][g], total) for g ascending, from +0;
