@@ -1,0 +1,77 @@
+//===- MslShim.cpp - runs printed MSL on the CPU --------------------------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "tests/support/MslShim.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <dlfcn.h>
+#include <fstream>
+#include <iterator>
+#include <unistd.h>
+
+namespace tern::test {
+
+std::vector<std::string> kernelNames(const std::string &text) {
+  static const std::string kIntroduction = "\nkernel void ";
+  std::vector<std::string> names;
+  for (size_t at = text.find(kIntroduction); at != std::string::npos;
+       at = text.find(kIntroduction, at + 1)) {
+    size_t begin = at + kIntroduction.size();
+    names.push_back(text.substr(begin, text.find('(', begin) - begin));
+  }
+  return names;
+}
+
+std::string shimSource(const std::string &text, const std::string &rest) {
+  std::string source = text + "\n";
+  for (const std::string &name : kernelNames(text))
+    source += "TERN_SHIM_KERNEL(" + name + ")\n";
+  return source + rest;
+}
+
+std::string compileCxx(const std::string &source, const std::string &flags,
+                       const std::string &output) {
+  std::string file = output + ".cpp", log = output + ".log";
+  std::ofstream(file) << source;
+  std::string command = std::string(TERN_CXX) +
+                        " -std=c++20 -ffp-contract=off -Werror=return-type -Wno-unknown-attributes "
+                        "-pthread -I" TERN_SHIM_DIR " " +
+                        flags + " " + file + " -o " + output + " > " + log + " 2>&1";
+  bool worked = std::system(command.c_str()) == 0;
+  std::ifstream in(log);
+  std::string said((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  unlink(file.c_str());
+  unlink(log.c_str());
+  if (worked)
+    return {};
+  return said.empty() ? command + ": failed" : said;
+}
+
+std::unique_ptr<MslShim> MslShim::compile(const std::string &text, std::string *error) {
+  char name[] = "/tmp/tern-msl-XXXXXX";
+  int file = mkstemp(name);
+  if (file < 0) {
+    *error = "no temporary file";
+    return nullptr;
+  }
+  close(file);
+  *error = compileCxx(shimSource(text), "-O2 -shared -fPIC", name);
+  void *handle = error->empty() ? dlopen(name, RTLD_NOW | RTLD_LOCAL) : nullptr;
+  if (!handle && error->empty())
+    *error = dlerror();
+  unlink(name);
+  return handle ? std::unique_ptr<MslShim>(new MslShim(handle)) : nullptr;
+}
+
+MslShim::~MslShim() { dlclose(handle); }
+
+MslShim::Kernel MslShim::find(const std::string &name) const {
+  return reinterpret_cast<Kernel>(dlsym(handle, ("shim_" + name).c_str()));
+}
+
+} // namespace tern::test
