@@ -167,13 +167,13 @@ def gemv_buffers(cuda, rows, columns):
     blocks, weight = rows // 16, rows * columns // 4
     return {"weight": cuda.alloc(weight), "scale": cuda.upload(bytes(rows * 4)),
             "acts": cuda.upload(bytes(columns)), "row_scales": cuda.upload(bytes(4)),
-            "sums": cuda.upload(bytes(4)), "residual": cuda.upload(bytes(rows * 4)),
+            "offsets": cuda.upload(bytes(4)), "residual": cuda.upload(bytes(rows * 4)),
             "out": cuda.upload(bytes(rows * 4)), "bytes": weight, "blocks": blocks,
             "scalars": (rows, columns // 16, 1)}
 
 
 def launch_gemv(cuda, function, one, stream):
-    pointers = [one[n] for n in ("weight", "scale", "acts", "row_scales", "sums", "residual", "out")]
+    pointers = [one[n] for n in ("weight", "scale", "acts", "row_scales", "offsets", "residual", "out")]
     cuda.launch(function, (one["blocks"], 1), cuda.threads["matvec_two_bit"], pointers, one["scalars"], stream)
 
 

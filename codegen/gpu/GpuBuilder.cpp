@@ -237,6 +237,9 @@ Num GpuBuilder::select(Num condition, Num yes, Num no) {
 Num GpuBuilder::sqrt(Num value) { return wrap(math::SqrtOp::create(*this, value.value)); }
 Num GpuBuilder::rint(Num value) { return wrap(math::RoundEvenOp::create(*this, value.value)); }
 Num GpuBuilder::abs(Num value) { return wrap(math::AbsFOp::create(*this, value.value)); }
+Num GpuBuilder::fusedMultiplyAdd(Num a, Num b, Num c) {
+  return wrap(math::FmaOp::create(*this, a.value, b.value, c.value));
+}
 Num GpuBuilder::negate(Num value) { return wrap(arith::NegFOp::create(*this, value.value)); }
 Num GpuBuilder::larger(Num a, Num b) { return select(a > b, a, b); }
 Num GpuBuilder::smaller(Num a, Num b) { return select(a < b, a, b); }

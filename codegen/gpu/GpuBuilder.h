@@ -78,6 +78,7 @@ public:
   Num rint(Num value);
   Num abs(Num value);
   Num negate(Num value);
+  Num fusedMultiplyAdd(Num a, Num b, Num c); ///< a * b + c, rounded once
   /// The larger, `b` where they do not compare: a > b ? a : b.
   Num larger(Num a, Num b);
   Num smaller(Num a, Num b);

@@ -36,6 +36,12 @@ static Num addResidual(GpuBuilder &b, Num value, Num at) {
       [&] { return b.load("residual", at) + value; });
 }
 
+/// Element `at` of the scales, which are f32 or f16.
+static Num loadScale(GpuBuilder &b, Num at) {
+  Num scale = b.load("scale", at);
+  return scale.isFloat() ? scale : b.half(scale);
+}
+
 /// Sums over the lanes that have the same rows.
 static Num sumOverTiles(GpuBuilder &b, Num value) { return b.simdSum(value, 16, 4); }
 
@@ -93,8 +99,8 @@ static void buildMatvec(GpuBuilder &b, const KernelInfo &) {
     Num sum = b.loadShared(thread);
     for (int64_t part = 1; part < kSplit; ++part)
       sum = sum + b.loadShared(thread + part * kBlockRows);
-    sum = sum - b.load("sums", b.i32(0));
-    Num scaled = (b.toFloat(sum) * b.load("scale", row)) * b.load("row_scales", b.i32(0));
+    sum = sum + b.load("offsets", b.i32(0));
+    Num scaled = (b.toFloat(sum) * loadScale(b, row)) * b.load("row_scales", b.i32(0));
     b.store(addResidual(b, scaled, row), "out", row);
   });
 }
@@ -152,25 +158,25 @@ static Nums addGroup(GpuBuilder &b, ArrayRef<Num> sums, ArrayRef<Num> totals, Nu
                      Num firstToken, Num g) {
   Num groups = b.scalar("groups"), one = groups == 1;
   Num inBlock = block < b.scalar("blocks");
-  Nums corrections, next(4 * kTokens);
+  Nums offsets, next(4 * kTokens);
   for (int64_t token = 0; token < kTokens; ++token) {
     Num row = firstToken + token;
     Num last = b.scalar("tokens") - 1;
-    corrections.push_back(
-        b.name("correction", b.load("sums", b.select(row < last, row, last) * groups + g)));
+    offsets.push_back(
+        b.name("offset", b.load("offsets", b.select(row < last, row, last) * groups + g)));
   }
   for (int64_t r = 0; r < 4; ++r) {
     Num at = (block * groups + g) * kBlockRows + (quad * 4 + r);
     Num scale =
         b.name("group_scale",
-               b.choose(inBlock, [&] { return b.load("scale", at); }, [&] { return b.f32(0); }));
+               b.choose(inBlock, [&] { return loadScale(b, at); }, [&] { return b.f32(0); }));
     for (int64_t token = 0; token < kTokens; ++token) {
       Num total = totals[r * kTokens + token];
-      Num sum =
-          sumOverTiles(b, sums[r * kTokens + token]) - corrections[static_cast<size_t>(token)];
-      Num scaled = b.name("scaled", b.toFloat(sum) * scale);
-      // A single group is not added to +0, which would lose the sign of a zero.
-      next[r * kTokens + token] = b.name("total", b.select(one, scaled, total + scaled));
+      Num sum = b.name("sum", sumOverTiles(b, sums[r * kTokens + token]) +
+                                  offsets[static_cast<size_t>(token)]);
+      Num exact = b.name("exact", b.toFloat(sum));
+      next[r * kTokens + token] =
+          b.name("total", b.select(one, exact * scale, b.fusedMultiplyAdd(exact, scale, total)));
     }
   }
   return next;
@@ -241,9 +247,10 @@ static void buildMatmulFloat(GpuBuilder &b, const KernelInfo &info) {
                         Num word = b.name("word", b.load("weight", at));
                         return addTile(b, word, tile * 16, rowStart, sums);
                       });
-      Num scale = b.load("scale", (block * groups + g) * kBlockRows + lane);
-      Num scaled = b.name("scaled", ((p[0] + p[2]) + (p[1] + p[3])) * scale);
-      return Nums{b.select(groups == 1, scaled, state[0] + scaled)};
+      Num scale = b.name("group_scale", loadScale(b, (block * groups + g) * kBlockRows + lane));
+      Num sum = b.name("group_sum", (p[0] + p[2]) + (p[1] + p[3]));
+      return Nums{b.name(
+          "total", b.select(groups == 1, sum * scale, b.fusedMultiplyAdd(sum, scale, state[0])))};
     })[0];
     Num value = addResidual(b, total, m * b.scalar("residual_stride") + row);
     b.store(value, "out", m * b.scalar("out_stride") + row);
@@ -258,7 +265,7 @@ std::vector<KernelInfo> productKernels() {
       "A threadgroup has one block of 16 weight rows; its simdgroups split the columns.";
   matvec.buffers = {{"weight", Element::Quad},  {"scale", Element::F32},
                     {"acts", Element::Quad},    {"row_scales", Element::F32},
-                    {"sums", Element::I32},     {"residual", Element::F32},
+                    {"offsets", Element::I32},  {"residual", Element::F32},
                     {"out", Element::F32, true}};
   matvec.scalars = {{"rows"}, {"k_tiles"}, {kResidual}};
   matvec.threads = kSplit * kSimdWidth;
@@ -295,7 +302,15 @@ std::vector<KernelInfo> productKernels() {
   floats.threads = 64;
   floats.itemsX = 64;
   floats.build = buildMatmulFloat;
-  return {matvec, matmul, floats};
+  std::vector<KernelInfo> kernels = {matvec, matmul, floats};
+  for (size_t i = 0; i < 3; ++i) {
+    KernelInfo half = kernels[i];
+    half.name += "_f16";
+    half.comment += "\nScales are f16.";
+    half.buffers[1].element = Element::F16;
+    kernels.push_back(half);
+  }
+  return kernels;
 }
 
 } // namespace tern::gpu

@@ -60,7 +60,7 @@ static void quantize(GpuBuilder &b, Num m, Num n, function_ref<Num(Num)> value) 
     Num sum = b.loop("i", b.lane(), group, kSimdWidth, {b.i32(0)},
                      [&](Num i, ArrayRef<Num> sum) { return Nums{sum[0] + store(first + i)}; })[0];
     sum = b.name("sum", b.simdSum(sum));
-    b.when(b.lane() == 0, [&] { b.store(sum, "sums", m * groups + g); });
+    b.when(b.lane() == 0, [&] { b.store(b.i32(0) - sum, "offsets", m * groups + g); });
   });
   b.comment("Products read whole tiles: zeros up to the row's end.");
   b.loop("i", n + thread, b.scalar("values_stride"), kThreads,
@@ -93,11 +93,11 @@ std::vector<KernelInfo> rowKernels() {
   KernelInfo quantize;
   quantize.name = "quantize_rows";
   quantize.comment =
-      "Rows of floats to int8, a scale a row, and the sums of each group of columns.";
+      "Rows of floats to int8, a scale a row, and minus the sums of each group of\ncolumns.";
   quantize.buffers = {{"x", Element::F32},
                       {"values", Element::I8, true},
                       {"scales", Element::F32, true},
-                      {"sums", Element::I32, true}};
+                      {"offsets", Element::I32, true}};
   quantize.scalars = {{"columns"}, {"x_stride"}, {"values_stride"}, {"group"}};
   quantize.threads = kThreads;
   quantize.sharedElement = Element::F32;
@@ -106,7 +106,7 @@ std::vector<KernelInfo> rowKernels() {
 
   KernelInfo both = quantize;
   both.name = "norm_quantize_rows";
-  both.comment = "rms_norm of each row, then to int8: values, scales and sums.";
+  both.comment = "rms_norm of each row, then to int8: values, scales and offsets.";
   both.buffers.insert(both.buffers.begin() + 1, {"gain", Element::F32});
   both.scalars.push_back({"epsilon", true});
   both.build = buildNormQuantize;

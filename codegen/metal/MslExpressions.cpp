@@ -140,6 +140,10 @@ std::optional<Expression> MslFunction::arithmetic(Operation &op) {
       .Case([&](arith::NegFOp) {
         return Expression{"-" + operand(op.getOperand(0), Binding::Unary), Binding::Unary};
       })
+      .Case([&](math::FmaOp) {
+        return Expression{"fma(" + text(op.getOperand(0)) + ", " + text(op.getOperand(1)) + ", " +
+                          text(op.getOperand(2)) + ")"};
+      })
       .Case([&](math::SqrtOp) { return convert(op, "sqrt"); })
       .Case([&](math::RoundEvenOp) { return convert(op, "rint"); })
       .Case([&](math::AbsFOp) { return convert(op, "fabs"); })

@@ -142,11 +142,15 @@ struct Weights {
   std::vector<float> scales, packedScales;
 };
 
-Weights makeWeights(Source &source, int64_t rows, int64_t columns, int64_t groups) {
+/// `halves`: scales that f16 holds.
+Weights makeWeights(Source &source, int64_t rows, int64_t columns, int64_t groups, bool halves) {
   Packing packing;
   Weights w;
   w.trits = source.integers<int8_t>(rows * columns, -1, 1);
   w.scales = source.floats(rows * groups);
+  if (halves)
+    for (float &scale : w.scales)
+      scale = semantics::fromF16(semantics::toF16(scale));
   int64_t blocks = packing.rowBlocks(rows), blockBytes = packing.blockBytes(columns);
   w.packed.resize(at(blocks * blockBytes));
   w.packedScales.resize(at(blocks * groups * packing.rows));
@@ -162,19 +166,31 @@ Weights makeWeights(Source &source, int64_t rows, int64_t columns, int64_t group
   return w;
 }
 
+bool takesHalves(const std::string &kernel) { return kernel.ends_with("_f16"); }
+
+void placeScales(Case &made, const Weights &w, bool halves) {
+  std::vector<uint16_t> bits;
+  for (float scale : w.packedScales)
+    bits.push_back(semantics::toF16(scale));
+  if (halves)
+    made.input("scale", bits);
+  else
+    made.input("scale", w.packedScales);
+}
+
 /// `extreme`: all activations -128 and trits as they come.
 GpuCase productCase(const std::string &kernel, int64_t m, int64_t n, int64_t k, int64_t groups,
                     bool residual, bool extreme = false) {
   Source source(static_cast<uint64_t>(m * 1000003 + n * 1009 + k + groups));
-  Weights w = makeWeights(source, n, k, groups);
+  Weights w = makeWeights(source, n, k, groups, takesHalves(kernel));
   int64_t actsStride = paddedActs(k), outStride = n + 3, residualStride = n + 5, group = k / groups;
   std::vector<int8_t> acts(at(m * actsStride), 0);
-  std::vector<int32_t> sums(at(m * groups), 0);
+  std::vector<int32_t> offsets(at(m * groups), 0);
   for (int64_t i = 0; i < m; ++i) {
     auto row = source.integers<int8_t>(k, -128, extreme ? -128 : 127);
     for (int64_t c = 0; c < k; ++c) {
       acts[at(i * actsStride + c)] = row[at(c)];
-      sums[at(i * groups + c / group)] += row[at(c)];
+      offsets[at(i * groups + c / group)] -= row[at(c)];
     }
   }
   std::vector<float> rowScales = source.floats(m), left = source.floats(m * residualStride);
@@ -189,14 +205,15 @@ GpuCase productCase(const std::string &kernel, int64_t m, int64_t n, int64_t k, 
       out[at(i * outStride + j)] = residual ? left[at(i * residualStride + j)] + value : value;
     }
   Case made(kernel, shapeName({m, n, k, groups, residual}) + (extreme ? " extreme" : ""));
-  made.input("weight", w.packed).input("scale", w.packedScales).input("acts", acts);
-  made.input("row_scales", rowScales).input("sums", sums).input("residual", left);
+  made.input("weight", w.packed).input("acts", acts);
+  placeScales(made, w, takesHalves(kernel));
+  made.input("row_scales", rowScales).input("offsets", offsets).input("residual", left);
   made.output("out", out);
   int64_t blocks = Packing().rowBlocks(n);
   made.scalar("rows", n)
       .scalar("k_tiles", Packing().kTiles(k))
       .scalar("has_residual", int64_t(residual));
-  if (kernel == "matvec_two_bit")
+  if (kernel.starts_with("matvec"))
     return made.items(blocks);
   made.scalar("blocks", blocks).scalar("groups", groups).scalar("tokens", m);
   made.scalar("acts_stride", actsStride / 16).scalar("residual_stride", residualStride);
@@ -204,9 +221,10 @@ GpuCase productCase(const std::string &kernel, int64_t m, int64_t n, int64_t k, 
   return made.items(blocks, m);
 }
 
-GpuCase floatProductCase(int64_t m, int64_t n, int64_t k, int64_t groups, bool residual) {
+GpuCase floatProductCase(int64_t m, int64_t n, int64_t k, int64_t groups, bool residual,
+                         bool halves = false) {
   Source source(static_cast<uint64_t>(m * 7919 + n * 31 + k + groups));
-  Weights w = makeWeights(source, n, k, groups);
+  Weights w = makeWeights(source, n, k, groups, halves);
   int64_t stride = k + 3, outStride = n + 1, residualStride = n + 2;
   std::vector<float> x = source.floats(m * stride), left = source.floats(m * residualStride);
   // Beyond the columns there may be anything.
@@ -220,8 +238,10 @@ GpuCase floatProductCase(int64_t m, int64_t n, int64_t k, int64_t groups, bool r
                                            &w.scales[at(j * groups)], groups);
       out[at(i * outStride + j)] = residual ? left[at(i * residualStride + j)] + value : value;
     }
-  Case made("matmul_f32_two_bit", shapeName({m, n, k, groups, residual}));
-  made.input("weight", w.packed).input("scale", w.packedScales).input("acts", x);
+  Case made(halves ? "matmul_f32_two_bit_f16" : "matmul_f32_two_bit",
+            shapeName({m, n, k, groups, residual}));
+  made.input("weight", w.packed).input("acts", x);
+  placeScales(made, w, halves);
   made.input("residual", left).output("out", out);
   made.scalar("rows", n)
       .scalar("k_tiles", Packing().kTiles(k))
@@ -257,16 +277,16 @@ GpuCase quantizeCase(bool norm, int64_t m, int64_t n, int64_t group, float scale
   std::vector<float> x = source.floats(m * stride, scale), gain = source.floats(n);
   std::vector<int8_t> values(at(m * valuesStride), 0);
   std::vector<float> scales(at(m)), row(at(n));
-  std::vector<int32_t> sums(at(m * groups));
+  std::vector<int32_t> offsets(at(m * groups));
   for (int64_t i = 0; i < m; ++i) {
     std::copy_n(&x[at(i * stride)], n, row.begin());
     if (norm)
       semantics::rmsNorm(&x[at(i * stride)], gain.data(), 1e-6f, n, row.data());
     semantics::quantizeRow(row.data(), n, group, &values[at(i * valuesStride)], &scales[at(i)],
-                           &sums[at(i * groups)]);
+                           &offsets[at(i * groups)]);
   }
   Case made(norm ? "norm_quantize_rows" : "quantize_rows", shapeName({m, n, group}));
-  made.input("x", x).output("values", values).output("scales", scales).output("sums", sums);
+  made.input("x", x).output("values", values).output("scales", scales).output("offsets", offsets);
   made.scalar("columns", n).scalar("x_stride", stride).scalar("values_stride", valuesStride);
   made.scalar("group", group);
   if (norm)
@@ -438,6 +458,9 @@ GpuCase headCase(const std::string &kind, int64_t m, int64_t rows, int64_t colum
 }
 
 void addProducts(std::vector<GpuCase> &cases) {
+  for (int64_t n : {1, 16, 17})
+    for (int64_t k : {16, 129, 700})
+      cases.push_back(productCase("matvec_two_bit_f16", 1, n, k, 1, true));
   for (int64_t n : {1, 15, 16, 17, 64, 65, 100})
     for (int64_t k : {1, 16, 17, 127, 128, 129, 512, 700, 1408})
       cases.push_back(productCase("matvec_two_bit", 1, n, k, 1, (n + k) % 2));
@@ -450,6 +473,8 @@ void addProducts(std::vector<GpuCase> &cases) {
       for (int64_t m : {1, 3, 9}) {
         cases.push_back(productCase("matmul_two_bit", m, 33, group * groups, groups, m % 2));
         cases.push_back(floatProductCase(m, 33, group * groups, groups, m % 2));
+        cases.push_back(productCase("matmul_two_bit_f16", m, 33, group * groups, groups, m % 2));
+        cases.push_back(floatProductCase(m, 33, group * groups, groups, m % 2, true));
       }
   cases.push_back(productCase("matvec_two_bit", 1, 32, 6912, 1, true, true));
   cases.push_back(productCase("matmul_two_bit", 2, 32, 6912, 1, true, true));
@@ -511,6 +536,9 @@ std::vector<GpuCase> tern::test::smallGpuCases() {
   std::vector<GpuCase> cases = {productCase("matvec_two_bit", 1, 33, 700, 1, true),
                                 productCase("matmul_two_bit", 9, 70, 576, 3, true),
                                 floatProductCase(2, 70, 64, 2, true),
+                                productCase("matvec_two_bit_f16", 1, 33, 700, 1, true),
+                                productCase("matmul_two_bit_f16", 9, 70, 576, 3, true),
+                                floatProductCase(2, 70, 64, 2, true, true),
                                 normCase(2, 70, 2),
                                 quantizeCase(false, 2, 300, 300),
                                 quantizeCase(true, 2, 320, 32),
