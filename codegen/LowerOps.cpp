@@ -61,14 +61,12 @@ LogicalResult FunctionLowering::lower(ternary::QuantizeRowsOp op) {
   return success();
 }
 
-/// Fills the tern_matmul_args of this thread's part of a product.
+/// Fills the tern_matmul_args of a product, but for which row blocks.
 void FunctionLowering::storeKernelArgs(ternary::Product op, ternary::PackingAttr packing,
                                        bool residual) {
   RankedTensorType type = op.weightType();
   const Place acts = places.at(op.acts()), out = places.at(op.result());
-  int64_t blocks = llvm::divideCeil(type.getDimSize(0), packing.getRows());
   int64_t scaleGroups = op.scaleType().getDimSize(1);
-  auto [begin, end] = split(constant(blocks));
   auto at = [&](Value value) { return pointer(places.at(value)); };
   Value none = LLVM::ZeroOp::create(b, b.ptr());
   Value rowScales = none, offsets = none;
@@ -91,8 +89,6 @@ void FunctionLowering::storeKernelArgs(ternary::Product op, ternary::PackingAttr
       {offsetof(tern_matmul_args_t, offsets_stride), b.i64(offsetsStride)},
       {offsetof(tern_matmul_args_t, out_stride), b.i64(out.stride / 4)},
       {offsetof(tern_matmul_args_t, m), acts.rows},
-      {offsetof(tern_matmul_args_t, block_begin), begin},
-      {offsetof(tern_matmul_args_t, block_end), end},
       {offsetof(tern_matmul_args_t, k_tiles),
        b.i64(llvm::divideCeil(type.getDimSize(1), packing.getK()))},
       {offsetof(tern_matmul_args_t, groups), b.i64(groups)},
@@ -144,7 +140,12 @@ LogicalResult FunctionLowering::lower(ternary::Product op) {
     accesses.push_back(reads(op.residual(), false));
   phase(accesses);
   storeKernelArgs(op, packing, fused);
-  callKernel(rows, gemv, gemm);
+  int64_t blocks = llvm::divideCeil(type.getDimSize(0), packing.getRows());
+  share(constant(blocks), [&](Value begin, Value end) {
+    b.store(begin, kernelArgs, offsetof(tern_matmul_args_t, block_begin));
+    b.store(end, kernelArgs, offsetof(tern_matmul_args_t, block_end));
+    callKernel(rows, gemv, gemm);
+  });
   // The kernel writes whole blocks.
   padRows(out, llvm::alignTo(type.getDimSize(0), packing.getRows()));
   if (op.residual() && !fused) {
@@ -303,11 +304,11 @@ LogicalResult FunctionLowering::lower(ternary::HeadOp op) {
   Value x = pointer(input), t = pointer(table), y = pointer(out);
   int64_t vocabulary = columnsOf(op.getResult()), hidden = columnsOf(op.getInput());
   int64_t stride = paddedRow(hidden);
-  auto [begin, end] = split(constant(vocabulary));
   // A few rows of the table at a time, for all tokens: they stay in the cache.
   constexpr int64_t kBlock = 64;
-  b.loop(begin, end, kBlock, [&](Value first) {
-    Value left = arith::SubIOp::create(b, end, first);
+  auto block = [&](Value index) {
+    Value first = b.mul(index, kBlock);
+    Value left = arith::SubIOp::create(b, b.i64(vocabulary), first);
     Value count = arith::MinSIOp::create(b, left, b.i64(kBlock));
     Value rows = row(t, table, first);
     b.loop(b.i64(0), input.rows, 1, [&](Value m) {
@@ -315,7 +316,9 @@ LogicalResult FunctionLowering::lower(ternary::HeadOp op) {
       rowKernel(ofElement(RowKernel::HeadF32, op.getTable()),
                 {row(x, input, m), rows, count, b.i64(stride), b.i64(hidden), place});
     });
-  });
+  };
+  share(constant(llvm::divideCeil(vocabulary, kBlock)),
+        [&](Value begin, Value end) { b.loop(begin, end, 1, block); });
   padRows(out, vocabulary);
   return success();
 }
@@ -352,8 +355,7 @@ void FunctionLowering::attend(ternary::AttentionOp op, Value keys, Value values)
       b.offset(b.load(b.ptr(), frame, offsetof(tern_frame_t, scratch)),
                b.mul(b.load(i64, frame, offsetof(tern_frame_t, scratch_stride)), thread64));
   // Items are heads first, then rows: for one row threads take whole heads, which share keys.
-  auto [begin, end] = split(b.mul(query.rows, heads));
-  b.loop(begin, end, 1, [&](Value item) {
+  auto attendItem = [&](Value item) {
     Value head = arith::DivUIOp::create(b, item, query.rows);
     Value m = arith::RemUIOp::create(b, item, query.rows);
     Value cacheHead = arith::DivUIOp::create(b, head, b.i64(heads / cache.getHeads()));
@@ -362,7 +364,9 @@ void FunctionLowering::attend(ternary::AttentionOp op, Value keys, Value values)
               {b.offset(row(q, query, m), column), b.offset(keys, start), b.offset(values, start),
                b.add(b.add(position, m), 1), b.i64(stride), b.i64(size), scratch,
                b.offset(row(y, out, m), column)});
-  });
+  };
+  share(b.mul(query.rows, heads),
+        [&](Value begin, Value end) { b.loop(begin, end, 1, attendItem); });
   padRows(out, heads * size);
 }
 

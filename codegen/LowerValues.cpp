@@ -235,6 +235,42 @@ std::pair<Value, Value> FunctionLowering::split(Value count) {
   return {bound(thread64), bound(b.add(thread64, 1))};
 }
 
+Value FunctionLowering::drawTicket() {
+  Value counter = b.load(b.ptr(), frame, offsetof(tern_frame_t, ticket));
+  return LLVM::AtomicRMWOp::create(b, LLVM::AtomicBinOp::add, counter, b.i64(1),
+                                   LLVM::AtomicOrdering::monotonic);
+}
+
+void FunctionLowering::share(Value count, function_ref<void(Value, Value)> body) {
+  if (!tracker.takeTicket()) {
+    auto [begin, end] = split(count);
+    body(begin, end);
+    return;
+  }
+  // A thread alone needs no pieces. Otherwise a quarter of the items evens out what the threads
+  // lose to other work on their cores; four pieces a thread keep what it waits for short.
+  constexpr int64_t kShare = 4, kPieces = 4;
+  Value alone = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, threads, b.i64(1));
+  Value quarter = arith::DivUIOp::create(b, count, b.i64(kShare));
+  Value loose = arith::SelectOp::create(b, alone, b.i64(0), quarter);
+  Value dealt = arith::SubIOp::create(b, count, loose);
+  Value pieces = b.mul(threads, kPieces);
+  Value size = arith::DivUIOp::create(b, b.add(b.add(loose, pieces), -1), pieces);
+  auto [begin, end] = split(dealt);
+  auto least = [&](Value value) -> Value { return arith::MinSIOp::create(b, value, count); };
+  SmallVector<Type> types(2, b.getI64Type());
+  auto loop = scf::WhileOp::create(b, types, ValueRange{begin, end});
+  OpBuilder::InsertionGuard guard(b);
+  SmallVector<Location> locations(2, b.getLoc());
+  Block *before = b.createBlock(&loop.getBefore(), {}, types, locations);
+  Value more = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, before->getArgument(0), count);
+  scf::ConditionOp::create(b, more, before->getArguments());
+  Block *after = b.createBlock(&loop.getAfter(), {}, types, locations);
+  body(after->getArgument(0), after->getArgument(1));
+  Value next = b.add(dealt, b.mul(drawTicket(), size));
+  scf::YieldOp::create(b, ValueRange{least(next), least(b.add(next, size))});
+}
+
 void FunctionLowering::eachRow(Value rows, function_ref<void(Value)> body) {
   auto [begin, end] = split(rows);
   b.loop(begin, end, 1, body);

@@ -68,6 +68,11 @@ private:
   void phase(llvm::ArrayRef<Access> accesses);
   /// This thread's part of `count` items: ceil(count * t / T) .. ceil(count * (t + 1) / T).
   std::pair<mlir::Value, mlir::Value> split(mlir::Value count);
+  /// Calls of `body(begin, end)` that cover all of `count` items, each by one thread; to be used
+  /// once a phase. Most items are dealt out beforehand, in one stretch a thread; the rest goes
+  /// piece by piece to whoever is done first.
+  void share(mlir::Value count, llvm::function_ref<void(mlir::Value, mlir::Value)> body);
+  mlir::Value drawTicket();
   /// `body(m)` for this thread's rows.
   void eachRow(mlir::Value rows, llvm::function_ref<void(mlir::Value)> body);
   void copyFloats(mlir::Value from, mlir::Value to, int64_t count);

@@ -36,6 +36,7 @@ bool PhaseTracker::needsBarrier(llvm::ArrayRef<Access> accesses) const {
 
 void PhaseTracker::barrier() {
   unknown = false;
+  freshTicket = true;
   pending.clear();
 }
 

@@ -13,6 +13,7 @@
 #include "llvm/ADT/SmallVector.h"
 
 #include <cstdint>
+#include <utility>
 
 namespace tern {
 
@@ -46,9 +47,12 @@ public:
   void add(llvm::ArrayRef<Access> accesses);
   /// After a call: anything may be in flight.
   void addUnknown() { unknown = true; }
+  /// Whether the threads' ticket still is as the last barrier left it; from now on it is not.
+  bool takeTicket() { return std::exchange(freshTicket, false); }
 
 private:
   bool unknown;
+  bool freshTicket = true; ///< of no meaning while `unknown`: the next phase has a barrier
   llvm::SmallVector<Access> pending;
 };
 

@@ -81,6 +81,7 @@ Status tern_session::run(int64_t rows, const void *const *inputs, const int64_t 
   frame.outputs = outputs;
   frame.barrier = Threads::barrier;
   frame.barrier_context = threads.get();
+  frame.ticket = threads->ticket();
   struct Call {
     tern_forward_fn forward;
     const tern_frame_t *frame;

@@ -109,6 +109,7 @@ void Barrier::wait() {
     return;
   }
   arrived.store(0, std::memory_order_relaxed);
+  ticket = 0;
   opened.raise();
 }
 
@@ -203,10 +204,6 @@ Status Threads::run(Job newJob, void *newContext) {
                          "this process was forked after the session was created: create a new "
                          "session in the child");
   FloatEnvironment environment;
-  if (count == 1) {
-    newJob(newContext, 0);
-    return {};
-  }
   job = newJob;
   context = newContext;
   begin.raise();
@@ -217,6 +214,5 @@ Status Threads::run(Job newJob, void *newContext) {
 
 void Threads::barrier(void *threads, uint32_t) {
   Threads *team = static_cast<Threads *>(threads);
-  if (team->count > 1)
-    team->meeting.wait();
+  team->meeting.wait();
 }

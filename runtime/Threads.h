@@ -40,6 +40,9 @@ public:
   Barrier(uint32_t count, unsigned spins) : count(count), spins(spins) {}
   void wait();
 
+  /// Is 0 whenever a wait returns. Threads draw their pieces of work from it, in compiled code.
+  alignas(64) uint64_t ticket = 0;
+
 private:
   alignas(64) std::atomic<uint32_t> arrived{0};
   Signal opened;
@@ -66,6 +69,8 @@ public:
   Status run(Job job, void *context);
   /// For jobs: returns when every member has called it. `threads` is a Threads.
   static void barrier(void *threads, uint32_t thread);
+  /// 0 when a job begins and after each barrier.
+  uint64_t *ticket() { return &meeting.ticket; }
 
 private:
   struct Worker {

@@ -41,6 +41,9 @@ Expr roundUp(Expr value, int multiple) { return (value + (multiple - 1)) / multi
 Expr paddedRow(Expr n) { return roundUp(n, 64); }
 Expr paddedActs(Expr n) { return roundUp(n, 320); }
 
+/// How far ahead memory is asked for where a table is read from end to end.
+constexpr int kPrefetchBytes = 8192;
+
 class Kernels {
 public:
   explicit Kernels(const Target &target) : target(target), module("tern_rows", target) {}
@@ -498,7 +501,13 @@ void Kernels::addHead(const std::string &name, Element element) {
   partial(lane, v) = 0.0f;
   partial(lane, v) += x(kLanes * r + lane) * value(element, table(kLanes * r + lane, v), target);
   partial.bound(lane, 0, kLanes).vectorize(lane, kVector).unroll(lane);
-  partial.update().reorder(lane, r, v).vectorize(lane, kVector).unroll(lane);
+  // Rows follow one another: what lies past a row's end is read next.
+  partial.update()
+      .reorder(lane, r, v)
+      .vectorize(lane, kVector)
+      .unroll(lane)
+      .prefetch(table, r, r, kPrefetchBytes / (kLanes * storage(element).bytes()),
+                PrefetchBoundStrategy::NonFaulting);
   Stages stages{partial};
   Func sum = addLanes(partial, stages, {v});
   for (Func &stage : stages)

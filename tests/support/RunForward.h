@@ -43,7 +43,8 @@ enum class Schedule {
 /// missing, a thread runs ahead of the one it depends on, in one of the two orders, every time.
 class Relay {
 public:
-  Relay(uint32_t threads, Schedule schedule) : threads(threads), schedule(schedule) {}
+  Relay(uint32_t threads, Schedule schedule, uint64_t *ticket)
+      : threads(threads), schedule(schedule), ticket(ticket) {}
   /// Waits for `thread`'s first turn.
   void start(uint32_t thread) {
     std::unique_lock<std::mutex> lock(mutex);
@@ -69,12 +70,14 @@ private:
     changed.wait(lock, [&] { return whose() == thread; });
   }
   void pass() {
-    ++turn;
+    if (++turn % threads == 0)
+      *ticket = 0;
     changed.notify_all();
   }
 
   const uint32_t threads;
   const Schedule schedule;
+  uint64_t *const ticket;
   std::mutex mutex;
   std::condition_variable changed;
   uint64_t turn = 0; ///< segments run so far
@@ -94,8 +97,11 @@ public:
   void run(uint32_t variant, uint32_t threads, int64_t rows,
            const std::vector<const void *> &inputs, const std::vector<int64_t> &indices,
            const std::vector<void *> &outputs, Schedule schedule = Schedule::Together) {
-    std::barrier<> gate(threads);
-    Relay relay(threads, schedule);
+    alignas(64) uint64_t ticket = 0;
+    auto reset = [&ticket]() noexcept { ticket = 0; };
+    using Gate = std::barrier<decltype(reset)>;
+    Gate gate(threads, reset);
+    Relay relay(threads, schedule, &ticket);
     tern_frame_t frame{};
     frame.struct_size = sizeof(frame);
     frame.thread_count = threads;
@@ -111,11 +117,12 @@ public:
     frame.inputs = inputs.data();
     frame.indices = indices.data();
     frame.outputs = outputs.data();
+    frame.ticket = &ticket;
     bool together = schedule == Schedule::Together;
     frame.barrier_context = together ? static_cast<void *>(&gate) : &relay;
     if (together)
       frame.barrier = [](void *context, uint32_t) {
-        static_cast<std::barrier<> *>(context)->arrive_and_wait();
+        static_cast<Gate *>(context)->arrive_and_wait();
       };
     else
       frame.barrier = [](void *context, uint32_t thread) {

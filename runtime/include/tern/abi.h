@@ -48,9 +48,12 @@ typedef struct tern_frame {
   const void *const *inputs; /* one a tensor argument, in order, dense row-major */
   const int64_t *indices;    /* one an index argument, in order */
   void *const *outputs;      /* one a result, dense row-major */
-  /* Returns when all thread_count threads have called it. */
+  /* Returns when all thread_count threads have called it; before anyone returns, *ticket is 0. */
   void (*barrier)(void *context, uint32_t thread);
   void *barrier_context;
+  /* Counts the pieces of work that threads have taken since the last barrier, alone in its cache
+     line; 0 at the start of a call. */
+  uint64_t *ticket;
 } tern_frame_t;
 
 /* All threads 0 .. thread_count - 1 call this with the same frame. The arguments of a
