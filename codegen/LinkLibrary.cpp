@@ -56,6 +56,8 @@ public:
     std::swap(target, other.target);
     std::swap(temporary, other.temporary);
     std::swap(fd, other.fd);
+    std::swap(pending, other.pending);
+    std::swap(pendingOffset, other.pendingOffset);
     return *this;
   }
   ~OutputFile() {
@@ -65,15 +67,24 @@ public:
       llvm::sys::fs::remove(temporary);
   }
 
+  /// Bytes that follow one another are written in blocks of 2 MiB at multiples of that: file
+  /// systems that can then cache them in huge pages, from which the library runs faster.
   llvm::Error write(uint64_t offset, llvm::ArrayRef<uint8_t> bytes) {
+    constexpr uint64_t block = uint64_t(2) << 20;
     while (!bytes.empty()) {
-      ssize_t done = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-      if (done < 0 && errno == EINTR)
-        continue;
-      if (done <= 0)
-        return systemError(done < 0 ? errno : ENOSPC, "cannot write", target);
-      offset += static_cast<uint64_t>(done);
-      bytes = bytes.drop_front(static_cast<size_t>(done));
+      if (offset != pendingOffset + pending.size())
+        if (llvm::Error error = drain())
+          return error;
+      if (pending.empty())
+        pendingOffset = offset;
+      uint64_t left = block - offset % block;
+      auto taken = bytes.take_front(std::min<uint64_t>(left, bytes.size()));
+      pending.append(taken.begin(), taken.end());
+      offset += taken.size();
+      bytes = bytes.drop_front(taken.size());
+      if (offset % block == 0)
+        if (llvm::Error error = drain())
+          return error;
     }
     return llvm::Error::success();
   }
@@ -83,6 +94,8 @@ public:
     return llvm::Error::success();
   }
   llvm::Error flush(bool executable) {
+    if (llvm::Error error = drain())
+      return error;
     mode_t mask = ::umask(0);
     ::umask(mask);
     if (::fchmod(fd, (executable ? 0777 : 0666) & ~mask) || ::fsync(fd))
@@ -97,8 +110,26 @@ public:
   }
 
 private:
+  llvm::Error drain() {
+    llvm::ArrayRef<uint8_t> bytes = pending;
+    uint64_t offset = pendingOffset;
+    while (!bytes.empty()) {
+      ssize_t done = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+      if (done < 0 && errno == EINTR)
+        continue;
+      if (done <= 0)
+        return systemError(done < 0 ? errno : ENOSPC, "cannot write", target);
+      offset += static_cast<uint64_t>(done);
+      bytes = bytes.drop_front(static_cast<size_t>(done));
+    }
+    pending.clear();
+    return llvm::Error::success();
+  }
+
   std::string target, temporary;
   int fd = -1;
+  llvm::SmallVector<uint8_t, 0> pending; ///< bytes not yet written, of one block
+  uint64_t pendingOffset = 0;
 };
 } // namespace
 

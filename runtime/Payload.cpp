@@ -19,6 +19,8 @@ using namespace tern;
 namespace {
 
 constexpr uint64_t kAlignment = 4096;
+/// A multiple of the page size of every system.
+constexpr uint64_t kHugePage = uint64_t(2) << 20;
 /// One weights, one tokenizer, one card, and room for kinds of later releases.
 constexpr uint32_t kMostSections = 64;
 /// Weights up to this size are hashed by default: it takes a few milliseconds.
@@ -81,21 +83,34 @@ Status Payload::map(const File &file, FileRange range, Payload *out) {
   if (range.offset % kAlignment != 0)
     return corrupt(format("expected an offset that is a multiple of %" PRIu64 ", found %" PRIu64,
                           kAlignment, range.offset));
-  // Pages of this system may be larger than the alignment.
-  uint64_t slack = range.offset % uint64_t(sysconf(_SC_PAGESIZE));
-  Payload payload;
-  payload.mappedBytes = range.bytes + slack;
-  payload.mapping = mmap(nullptr, payload.mappedBytes, PROT_READ, MAP_PRIVATE, file.descriptor(),
-                         off_t(range.offset - slack));
-  if (payload.mapping == MAP_FAILED) {
-    int error = errno;
-    payload.mapping = nullptr;
+  auto failed = [&](int error) {
     return Status::error(
         error == ENOMEM ? TERN_STATUS_OUT_OF_MEMORY : TERN_STATUS_IO,
         error == ENOMEM ? TERN_CATEGORY_MEMORY : TERN_CATEGORY_IO,
         format("cannot map %" PRIu64 " bytes: %s", range.bytes, strerrordesc_np(error)));
-  }
-  payload.data = static_cast<const uint8_t *>(payload.mapping) + slack;
+  };
+  // Huge pages of the page cache can only be mapped where address and offset agree modulo their
+  // size: room for that is reserved first, and the file mapped into it.
+  uint64_t slack = range.offset % kHugePage;
+  uint64_t fileBytes = range.bytes + slack, room;
+  if (range.bytes > UINT64_MAX - 2 * kHugePage)
+    return failed(ENOMEM);
+  room = fileBytes + kHugePage;
+  Payload payload;
+  void *reserved =
+      mmap(nullptr, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (reserved == MAP_FAILED)
+    return failed(errno);
+  payload.mapping = reserved;
+  payload.mappedBytes = room;
+  auto start = reinterpret_cast<uintptr_t>(reserved);
+  auto *begin = static_cast<uint8_t *>(reserved) + (kHugePage - start % kHugePage) % kHugePage;
+  if (mmap(begin, fileBytes, PROT_READ, MAP_PRIVATE | MAP_FIXED, file.descriptor(),
+           off_t(range.offset - slack)) == MAP_FAILED)
+    return failed(errno);
+  // A wish: file systems without large folios, and pages already cached as small ones, stay so.
+  madvise(begin, fileBytes, MADV_HUGEPAGE);
+  payload.data = begin + slack;
   payload.bytes = range.bytes;
   *out = std::move(payload);
   return {};

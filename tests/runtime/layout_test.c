@@ -20,7 +20,7 @@
 CHECK(TERN_ABI_VERSION == 2);
 CHECK(sizeof(void *) == 8);
 
-CHECK(sizeof(tern_frame_t) == 104);
+CHECK(sizeof(tern_frame_t) == 112);
 AT(tern_frame_t, thread_count, 4);
 AT(tern_frame_t, arena, 8);
 AT(tern_frame_t, weights, 16);
