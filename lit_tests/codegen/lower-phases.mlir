@@ -1,7 +1,8 @@
 // RUN: tern-opt %s --pass-pipeline='builtin.module(ternary-prepare{max-rows=8},ternary-select-kernels{target=x86-64},ternary-lower-to-llvm{target=x86-64})' 2>/dev/null | FileCheck %s
 
 // Copying the input in and quantizing it work on the same rows, so there is no barrier between them; the
-// product needs all rows. Its result leaves through the arena because 100 columns have padding there.
+// product needs all rows, and threads draw the last of its row blocks. Its result leaves through the arena
+// because 100 columns have padding there.
 
 // CHECK-LABEL: llvm.func hidden @tern_forward_x86_64(%arg0: !llvm.ptr, %arg1: i32)
 // CHECK-SAME:    no_unwind
@@ -13,6 +14,7 @@
 //       CHECK:   llvm.icmp "eq"
 //       CHECK:   llvm.call @matmul_two_bit_1x16x16_portable
 //       CHECK:   llvm.call @matmul_two_bit_4x16x16_portable
+//       CHECK:   llvm.atomicrmw add %{{.*}} monotonic
 //       CHECK:   llvm.call %{{[0-9]+}}({{.*}}, %arg1) : !llvm.ptr, (!llvm.ptr, i32) -> ()
 //   CHECK-NOT:   llvm.call
 //       CHECK:   llvm.return

@@ -33,6 +33,14 @@ TEST(Phases, BarrierComesBetweenAWriteAndARead) {
   EXPECT_FALSE(tracker.needsBarrier({read}));
 }
 
+TEST(Phases, TicketServesOnePhaseABarrier) {
+  PhaseTracker tracker(/*clean=*/true);
+  EXPECT_TRUE(tracker.takeTicket());
+  EXPECT_FALSE(tracker.takeTicket());
+  tracker.barrier();
+  EXPECT_TRUE(tracker.takeTicket());
+}
+
 TEST(Phases, BarrierComesBeforeBytesAreReused) {
   PhaseTracker tracker(true);
   tracker.add({{locals(0, 64, 1), false, {}}});
