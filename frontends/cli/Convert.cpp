@@ -8,6 +8,7 @@
 #include "frontends/convert/Convert.h"
 
 #include "frontends/cli/Options.h"
+#include "frontends/cli/Support.h"
 #include "frontends/cli/Verbs.h"
 
 #include <CLI/CLI.hpp>
@@ -40,11 +41,17 @@ static Error runConvert(const ConvertFlags &flags) {
   mlir::DialectRegistry registry;
   registerCompilerDialects(registry);
   mlir::MLIRContext context(registry);
+  if (Error error = options.target == convert::Target::HuggingFace ? Error::success()
+                                                                   : checkOutput(flags.out))
+    return error;
   auto model = import::importModel(context, flags.in, importOptions(flags.checkpoint));
   if (!model)
     return model.takeError();
-  if (Error error = convert::convertModel(*model, flags.in, flags.out, options))
-    return makeError(flags.in + " to " + flags.out + ": " + toString(std::move(error)));
+  auto notes = convert::convertModel(*model, flags.in, flags.out, options);
+  if (!notes)
+    return makeError(flags.in + " to " + flags.out + ": " + toString(notes.takeError()));
+  for (const std::string &note : *notes)
+    errs() << "tern: note: " << flags.out << ": " << note << '\n';
   return Error::success();
 }
 

@@ -7,18 +7,20 @@
 
 #include "frontends/convert/Convert.h"
 
+#include "frontends/convert/Matrices.h"
 #include "frontends/convert/Writers.h"
-#include "frontends/import/Config.h"
-#include "mlir/Pass/PassManager.h"
-#include "passes/Passes.h"
-#include "llvm/Support/JSON.h"
+#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
 
-#include <cstring>
+#include <cmath>
 
 using namespace llvm;
 
 namespace tern::convert {
+
+/// Bytes of a table in flight.
+static constexpr uint64_t kChunkBytes = uint64_t(1) << 20;
 
 Expected<OutTensor> floatTensor(const Source &source, StringRef weight, std::string name) {
   Expected<WeightReader> made = source.reader(weight);
@@ -28,67 +30,72 @@ Expected<OutTensor> floatTensor(const Source &source, StringRef weight, std::str
   OutTensor tensor;
   tensor.name = std::move(name);
   tensor.shape = source.shape(weight).vec();
-  auto element = cast<mlir::ShapedType>(source.weights.lookup(weight).getType()).getElementType();
+  mlir::Type element = source.element(weight);
   uint64_t width = 4;
   tensor.dtype = "F32", tensor.type = 0;
   if (element.isBF16())
     tensor.dtype = "BF16", tensor.type = 30, width = 2;
   else if (element.isF16())
     tensor.dtype = "F16", tensor.type = 1, width = 2;
-  tensor.bytes = static_cast<uint64_t>(reader->rows() * reader->columns()) * width;
-  uint64_t bytes = tensor.bytes;
-  tensor.make = [reader, bytes]() -> Expected<std::vector<uint8_t>> {
-    std::vector<uint8_t> result(bytes);
-    if (Error error = reader->readRaw(0, reader->rows(), result.data()))
-      return std::move(error);
-    return result;
+  uint64_t rowBytes = static_cast<uint64_t>(reader->columns()) * width;
+  tensor.bytes = static_cast<uint64_t>(reader->rows()) * rowBytes;
+  const WeightFiles *files = &source.files;
+  tensor.write = [reader, rowBytes, files](raw_ostream &out) -> Error {
+    int64_t step = static_cast<int64_t>(std::max<uint64_t>(1, kChunkBytes / rowBytes));
+    std::vector<char> bytes(step * rowBytes);
+    for (int64_t row = 0; row < reader->rows(); row += step) {
+      int64_t count = std::min(step, reader->rows() - row);
+      if (Error error = reader->readRaw(row, count, bytes.data()))
+        return error;
+      out.write(bytes.data(), count * rowBytes);
+      files->release();
+    }
+    return Error::success();
   };
   return tensor;
 }
 
-/// Sizes come from the card, what is computed from the IR.
-static Error readSizes(Source &source, const json::Object &card) {
-  const json::Object *sizes = card.getObject("sizes");
-  auto family = card.getString("family");
-  if (!sizes || !family)
-    return createStringError("only decoders can be converted");
-  source.family = family->str();
-  const std::pair<StringRef, int64_t *> numbers[] = {
-      {"hidden", &source.hidden},         {"layers", &source.layers},
-      {"heads", &source.heads},           {"kv_heads", &source.kvHeads},
-      {"head_size", &source.headSize},    {"feed_forward", &source.feedForward},
-      {"vocabulary", &source.vocabulary}, {"max_positions", &source.maxPositions}};
-  for (auto [key, out] : numbers)
-    *out = sizes->getInteger(key).value_or(0);
-  source.ropeTheta = card.getNumber("rope_theta").value_or(0);
-  source.relu2 = card.getString("activation").value_or("") == "relu2";
-  return Error::success();
+Error writeTensor(const Source &source, const OutTensor &tensor, raw_ostream &out) {
+  uint64_t begin = out.tell();
+  Error error = tensor.write(out);
+  source.files.release();
+  assert((error || out.tell() - begin == tensor.bytes) &&
+         "the header says where the next tensor is");
+  (void)begin;
+  return error;
 }
 
-static Error readIR(Source &source) {
-  Error failure = Error::success();
-  (void)!failure;
-  import::Config plain;
-  plain.headSize = source.headSize;
-  plain.ropeTheta = source.ropeTheta;
-  std::vector<float> expected = import::ropeFrequencies(plain);
-  bool scaled = false;
-  source.module.walk([&](mlir::Operation *op) {
-    if (auto norm = dyn_cast<ternary::RmsNormOp>(op))
-      source.epsilon = norm.getEpsilon().convertToFloat();
-    if (auto linear = dyn_cast<ternary::LinearOp>(op))
-      source.floatActivations = linear.getActivations() != ternary::Activations::Int8PerToken;
-    if (auto angles = dyn_cast<ternary::RopeAnglesOp>(op))
-      scaled = !equal(angles.getFrequencies().getValues<float>(), expected);
+Error writeOutput(StringRef path, function_ref<Error(raw_ostream &)> write) {
+  return writeToOutput(path, [&](raw_ostream &out) -> Error {
+    Error failure = write(out);
+    // LLVM looks at the stream only after it has renamed the file, and then ends the program.
+    auto &file = static_cast<raw_fd_ostream &>(out);
+    file.flush();
+    std::error_code code = file.error();
+    file.clear_error();
+    if (failure || !code)
+      return failure;
+    return createStringError(code, path + ": cannot write: " + code.message());
   });
-  for (auto weight : source.module.getOps<ternary::WeightOp>()) {
-    source.order.push_back(weight.getSymName().str());
-    source.weights[weight.getSymName()] = weight;
+}
+
+Expected<std::vector<float>> ropeDivisors(const Source &source, const import::Config &stated) {
+  std::vector<float> base = import::ropeFrequencies(stated);
+  if (base == source.frequencies)
+    return std::vector<float>();
+  std::vector<float> divisors;
+  for (auto [from, to] : zip_equal(base, source.frequencies)) {
+    // The quotient may be one step off what gives the very frequency.
+    float divisor = from / to;
+    for (float other : {divisor, std::nextafter(divisor, 0.0f), std::nextafter(divisor, INFINITY)})
+      if (from / other == to)
+        divisor = other;
+    if (from / divisor != to || !(divisor > 0) || !std::isnormal(divisor))
+      return createStringError("no float32 divides the rotary frequency of pair " +
+                               Twine(divisors.size()) + " to what it is");
+    divisors.push_back(divisor);
   }
-  if (scaled)
-    return createStringError("models with scaled rotary frequencies cannot be converted yet: "
-                             "neither form would keep them exactly");
-  return failure;
+  return divisors;
 }
 
 static Extras readExtras(const import::ImportedModel &model, const json::Object &card,
@@ -97,6 +104,7 @@ static Extras readExtras(const import::ImportedModel &model, const json::Object 
   extras.in = in;
   extras.tokenizerBlob = model.tokenizerBlob;
   extras.chatTemplate = card.getString("chat_template").value_or("").str();
+  extras.licence = card.getString("licence").value_or("").str();
   extras.name = sys::path::stem(in.rtrim('/')).str();
   if (const json::Object *tokens = card.getObject("tokens")) {
     if (auto bos = tokens->getInteger("bos"))
@@ -105,33 +113,26 @@ static Extras readExtras(const import::ImportedModel &model, const json::Object 
       for (const json::Value &id : *eos)
         extras.eos.push_back(id.getAsInteger().value_or(0));
   }
+  const json::Object *generation = card.getObject("generation");
+  extras.samples = generation && !generation->empty();
   return extras;
 }
 
-Error convertModel(import::ImportedModel &model, StringRef in, StringRef out,
-                   const Options &options) {
-  // Masters become trits first.
-  mlir::PassManager passes(model.module->getContext());
-  passes.addPass(createQuantizeWeights());
-  if (failed(passes.run(*model.module)))
-    return createStringError("the weights could not be quantized");
+Expected<std::vector<std::string>> convertModel(import::ImportedModel &model, StringRef in,
+                                                StringRef out, const Options &options) {
   Expected<json::Value> card = json::parse(model.card);
   if (!card)
     return card.takeError();
-  Expected<WeightFiles> files = WeightFiles::open(*model.module, model.folder);
-  if (!files)
-    return files.takeError();
-  Source source;
-  source.module = *model.module;
-  source.files = &*files;
   const json::Object *object = card->getAsObject();
-  if (Error error = readSizes(source, object ? *object : json::Object()))
-    return error;
-  if (Error error = readIR(source))
-    return error;
+  Expected<Source> source = Source::open(model, object ? *object : json::Object());
+  if (!source)
+    return source.takeError();
   Extras extras = readExtras(model, *object, in);
-  return options.target == Target::HuggingFace ? writeHuggingFace(source, extras, out)
-                                               : writeGguf(source, extras, options, out);
+  Error error = options.target == Target::HuggingFace ? writeHuggingFace(*source, extras, out)
+                                                      : writeGguf(*source, extras, options, out);
+  if (error)
+    return std::move(error);
+  return std::move(extras.notes);
 }
 
 } // namespace tern::convert

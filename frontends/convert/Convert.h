@@ -15,6 +15,8 @@
 namespace tern::convert {
 
 enum class Target { TQ1_0, TQ2_0, I2S, HuggingFace };
+/// "tq1_0", ..., "hf".
+llvm::StringRef nameOf(Target target);
 
 struct Options {
   Target target = Target::I2S;
@@ -24,9 +26,10 @@ struct Options {
 
 /// Writes `model`, which was imported from `in`, to `out`: a GGUF file, or a new folder. Trits and
 /// scales stay what they are, bit for bit, or it is an error that names the tensor and the way out.
-/// Nothing is left behind where it fails.
-llvm::Error convertModel(import::ImportedModel &model, llvm::StringRef in, llvm::StringRef out,
-                         const Options &options);
+/// Nothing is left behind where it fails. Returns what else the output does not hold, a line each.
+llvm::Expected<std::vector<std::string>> convertModel(import::ImportedModel &model,
+                                                      llvm::StringRef in, llvm::StringRef out,
+                                                      const Options &options);
 
 } // namespace tern::convert
 

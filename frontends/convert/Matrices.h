@@ -9,50 +9,42 @@
 #define TERN_FRONTENDS_CONVERT_MATRICES_H
 
 #include "dialect/BlockFormats.h"
-#include "dialect/WeightReader.h"
-#include "llvm/ADT/StringMap.h"
+#include "frontends/convert/Convert.h"
+#include "frontends/convert/Source.h"
 
 namespace tern::convert {
 
-/// What a module and its card say about a decoder, and its weights.
-struct Source {
-  mlir::ModuleOp module;
-  const WeightFiles *files;
-  llvm::StringMap<ternary::WeightOp> weights;
-  std::vector<std::string> order; ///< names, as the module has them
-  std::string family;
-  int64_t hidden = 0, layers = 0, heads = 0, kvHeads = 0, headSize = 0, feedForward = 0;
-  int64_t vocabulary = 0, maxPositions = 0;
-  float epsilon = 0;
-  double ropeTheta = 0;
-  bool relu2 = false, floatActivations = false;
-
-  bool isTrits(llvm::StringRef name) const;
-  /// [rows, columns], or [elements].
-  llvm::ArrayRef<int64_t> shape(llvm::StringRef name) const;
-  llvm::Expected<WeightReader> reader(llvm::StringRef name) const;
-};
-
-/// A ternary matrix in memory. One scale a row, or one for every `group` columns of a row.
+/// The scales of a ternary matrix. Its trits stay where they are until they are written.
 struct Matrix {
   std::string name;
   int64_t rows = 0, columns = 0;
-  int64_t group = 0; ///< columns a scale, at most all of them
-  std::vector<int8_t> trits;
+  int64_t group = 0;         ///< columns a scale, at most all of them
   std::vector<float> scales; ///< rows x columns / group
   bool oneScale() const;
 };
-
 llvm::Expected<Matrix> readMatrix(const Source &source, llvm::StringRef name);
-/// Puts rows where `heads` interleaved heads want them: row 2i + j of a head is row
-/// j * (d / 2) + i of the matrix.
-void interleaveRows(Matrix &matrix, int64_t heads);
 
-/// The bytes of a matrix in `format`, or an error where the format cannot hold it exactly.
-llvm::Expected<std::vector<uint8_t>> encodeMatrix(const Matrix &matrix, blocks::Format format,
-                                                  bool roundScales);
-/// Four rows a byte, as quant_method "bitnet" packs them. One scale only, which stays outside.
-llvm::Expected<std::vector<uint8_t>> packMatrix(const Matrix &matrix);
+/// How a target holds a matrix: `why` not, or in which format of GGUF.
+struct Fit {
+  std::string why;
+  bool rounds = false; ///< `why` is only that scales must be rounded
+  blocks::Format format = blocks::Format::I2S;
+  explicit operator bool() const { return why.empty(); }
+};
+Fit fit(const Matrix &matrix, Target target, bool roundScales);
+
+/// "--type i2_s or hf can hold it", for messages: the targets that hold all matrices exactly.
+/// `folder`: a packed folder can hold the rest of the model.
+std::string whatHolds(const Source &source, bool folder = true);
+/// The fit of a matrix, or an error that names it and the targets that hold all of them.
+llvm::Expected<Fit> requireFit(const Source &source, const Matrix &matrix, const Options &options);
+
+/// The bytes of a matrix in `format`; its scales rounded to what that holds. With `heads`, row
+/// 2 i + j of a head of size d is row j (d / 2) + i of the matrix.
+llvm::Expected<std::vector<uint8_t>> encodeMatrix(const Source &source, const Matrix &matrix,
+                                                  blocks::Format format, int64_t heads);
+/// Four rows a byte, as quant_method "bitnet" packs them. The scale stays outside.
+llvm::Expected<std::vector<uint8_t>> packMatrix(const Source &source, const Matrix &matrix);
 
 } // namespace tern::convert
 

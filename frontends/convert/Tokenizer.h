@@ -12,11 +12,14 @@
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 
+#include <optional>
+
 namespace tern::convert {
 
 /// Adds `tokenizer.ggml.*`, padded to `vocabulary` tokens. An error where GGUF has no name for the
-/// way the tokenizer cuts texts.
-llvm::Error addTokenizerKeys(GgufKeys &keys, llvm::StringRef blob, int64_t vocabulary);
+/// way the tokenizer cuts texts. Returns what else the keys cannot say: "normalization, ...".
+llvm::Expected<std::string> addTokenizerKeys(GgufKeys &keys, llvm::StringRef blob,
+                                             int64_t vocabulary, std::optional<int64_t> bos);
 
 /// The tokenizer.json of a blob.
 llvm::Expected<std::string> tokenizerJson(llvm::StringRef blob);

@@ -82,6 +82,21 @@ static void writeTokens(json::OStream &out, const Config &config, const Generati
   });
 }
 
+static void writeScaling(json::OStream &out, const RopeScaling &scaling) {
+  if (scaling.kind == RopeScaling::Kind::None)
+    return;
+  bool llama3 = scaling.kind == RopeScaling::Kind::Llama3;
+  out.attributeObject("rope_scaling", [&] {
+    out.attribute("type", llama3 ? "llama3" : "linear");
+    out.attribute("factor", scaling.factor);
+    if (!llama3)
+      return;
+    out.attribute("low_factor", scaling.lowFactor);
+    out.attribute("high_factor", scaling.highFactor);
+    out.attribute("original_positions", scaling.original);
+  });
+}
+
 std::string makeCard(const CardParts &parts) {
   const Config &config = parts.config;
   const ModelSpec &spec = parts.spec;
@@ -112,6 +127,7 @@ std::string makeCard(const CardParts &parts) {
                                          .str());
     out.attribute("activation", config.gate == GateFunction::Relu2 ? "relu2" : "silu");
     out.attribute("rope_theta", config.ropeTheta);
+    writeScaling(out, config.ropeScaling);
     out.attribute("rms_norm_eps", rounded(config.epsilon));
     writeSizes(out, config);
     writeWeights(out, parts.weights, spec);

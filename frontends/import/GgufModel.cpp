@@ -191,9 +191,20 @@ static Error readTokens(const GgufMetadata &metadata, Config &config) {
   return Error::success();
 }
 
-/// The types of the BitNet runtimes say that activations are quantized; upstream's block types hold
-/// weight-only models as well.
-static ActivationMode activationsOf(const GgufFile &file, const Config &config) {
+/// Where no key says it: the types of the BitNet runtimes say that activations are quantized;
+/// upstream's block types hold weight-only models as well.
+static Expected<ActivationMode> activationsOf(const GgufFile &file, const Config &config) {
+  if (file.metadata().has(kActivationsKey)) {
+    Expected<StringRef> name = file.metadata().getString(kActivationsKey);
+    if (!name)
+      return name.takeError();
+    for (ActivationMode mode : {ActivationMode::Int8, ActivationMode::Float})
+      if (*name == describe(mode))
+        return mode;
+    return file.metadata().error(kActivationsKey, "expected \"" + describe(ActivationMode::Int8) +
+                                                      "\" or \"" + describe(ActivationMode::Float) +
+                                                      "\", found \"" + *name + "\"");
+  }
   const TensorNames &names = config.family->ggufNames;
   const TensorInfo *query =
       file.checkpoint().find((names.layer + ".0." + names.query + ".weight").str());
@@ -234,7 +245,10 @@ Expected<Config> readGgufConfig(const GgufFile &file) {
     return error;
   if (Error error = readTokens(metadata, config))
     return error;
-  config.activations = activationsOf(file, config);
+  Expected<ActivationMode> activations = activationsOf(file, config);
+  if (!activations)
+    return activations.takeError();
+  config.activations = *activations;
   return config;
 }
 

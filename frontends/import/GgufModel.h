@@ -14,6 +14,9 @@ namespace tern::import {
 
 class GgufFile;
 
+/// "int8_per_token" or "float", in files that Tern writes: no key of GGUF's own says it.
+constexpr llvm::StringLiteral kActivationsKey = "tern.activations";
+
 /// What the metadata say of the model, checked as readConfig checks config.json. What the metadata
 /// leave open, the vocabulary and the precision of activations, follows from the tensors.
 llvm::Expected<Config> readGgufConfig(const GgufFile &file);

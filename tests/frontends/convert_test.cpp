@@ -28,31 +28,19 @@ struct Contents {
   std::map<std::string, std::vector<int8_t>> trits;
   std::map<std::string, std::vector<float>> scales, floats;
   std::string tokenizer, card;
+  bool floatActivations = false;
 };
 
-void readWeights(import::ImportedModel &model, const WeightFiles &files, Contents &out) {
-  convert::Source source;
-  source.files = &files;
-  for (auto weight : model.module->getOps<ternary::WeightOp>())
-    source.weights[weight.getSymName()] = weight;
-  for (const auto &entry : source.weights) {
-    std::string name = entry.getKey().str();
-    if (StringRef(name).ends_with(".scale"))
-      continue;
-    if (source.isTrits(name)) {
-      convert::Matrix matrix = cantFail(convert::readMatrix(source, name));
-      out.trits[name] = std::move(matrix.trits);
-      std::vector<float> &scales = out.scales[name];
-      for (int64_t row = 0; row < matrix.rows; ++row)
-        for (int64_t k = 0; k < matrix.columns; k += 64)
-          scales.push_back(matrix.scales[row * (matrix.columns / matrix.group) + k / matrix.group]);
-      continue;
-    }
-    WeightReader reader = cantFail(source.reader(name));
-    std::vector<float> values(reader.rows() * reader.columns());
-    cantFail(reader.readFloats(0, reader.rows(), values.data()));
-    out.floats[name] = std::move(values);
-  }
+void readMatrix(const convert::Source &source, const std::string &name, Contents &out) {
+  convert::Matrix matrix = cantFail(convert::readMatrix(source, name));
+  WeightReader reader = cantFail(source.reader(name));
+  std::vector<int8_t> &trits = out.trits[name];
+  trits.resize(matrix.rows * matrix.columns);
+  cantFail(reader.readTrits(0, matrix.rows, trits.data()));
+  std::vector<float> &scales = out.scales[name];
+  for (int64_t row = 0; row < matrix.rows; ++row)
+    for (int64_t k = 0; k < matrix.columns; k += 32)
+      scales.push_back(matrix.scales[row * (matrix.columns / matrix.group) + k / matrix.group]);
 }
 
 Contents contentsOf(const std::string &path) {
@@ -63,15 +51,31 @@ Contents contentsOf(const std::string &path) {
     ADD_FAILURE() << toString(model.takeError());
     return contents;
   }
-  WeightFiles files = cantFail(WeightFiles::open(*model->module, model->folder));
-  readWeights(*model, files, contents);
   contents.tokenizer = model->tokenizerBlob;
   contents.card = model->card;
+  json::Value card = cantFail(json::parse(model->card));
+  convert::Source source = cantFail(convert::Source::open(*model, *card.getAsObject()));
+  contents.floatActivations = source.floatActivations();
+  contents.floats["frequencies"] = source.frequencies;
+  contents.floats["epsilon"] = {source.config.epsilon};
+  for (const std::string &name : source.order) {
+    if (StringRef(name).ends_with(".scale"))
+      continue;
+    if (source.isTrits(name)) {
+      readMatrix(source, name, contents);
+      continue;
+    }
+    WeightReader reader = cantFail(source.reader(name));
+    std::vector<float> values(reader.rows() * reader.columns());
+    cantFail(reader.readFloats(0, reader.rows(), values.data()));
+    contents.floats[name] = std::move(values);
+  }
   return contents;
 }
 
+/// The error, or nothing. `notes` takes what the output does not hold.
 std::string convertTo(const std::string &in, const std::string &out, Target target,
-                      bool roundScales = false) {
+                      bool roundScales = false, std::vector<std::string> *notes = nullptr) {
   mlir::MLIRContext context;
   auto model = import::importModel(context, in);
   if (!model)
@@ -79,7 +83,12 @@ std::string convertTo(const std::string &in, const std::string &out, Target targ
   convert::Options options;
   options.target = target;
   options.roundScales = roundScales;
-  return toString(convert::convertModel(*model, in, out, options));
+  auto result = convert::convertModel(*model, in, out, options);
+  if (!result)
+    return toString(result.takeError());
+  if (notes)
+    *notes = *result;
+  return "";
 }
 
 void expectSameWeights(const Contents &a, const Contents &b) {
@@ -87,6 +96,7 @@ void expectSameWeights(const Contents &a, const Contents &b) {
   EXPECT_TRUE(a.trits == b.trits);
   EXPECT_TRUE(a.scales == b.scales);
   EXPECT_TRUE(a.floats == b.floats);
+  EXPECT_EQ(a.floatActivations, b.floatActivations);
 }
 
 class ConvertBundled : public testing::TestWithParam<Target> {};

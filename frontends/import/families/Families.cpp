@@ -61,6 +61,13 @@ const Family *findFamily(StringRef architecture) {
   return nullptr;
 }
 
+const Family *familyNamed(StringRef name) {
+  for (const Family *family : kFamilies)
+    if (family->name == name)
+      return family;
+  return nullptr;
+}
+
 std::pair<const Family *, const GgufArchitecture *> findGgufFamily(StringRef architecture) {
   for (const Family *family : kFamilies)
     for (const GgufArchitecture &known : family->ggufArchitectures)

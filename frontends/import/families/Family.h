@@ -82,6 +82,8 @@ struct Family {
 
 /// Null where no family knows the class.
 const Family *findFamily(llvm::StringRef architecture);
+/// The family of that name; null where there is none.
+const Family *familyNamed(llvm::StringRef name);
 /// The family of a `general.architecture`, and its entry there; nulls where no family knows it.
 std::pair<const Family *, const GgufArchitecture *> findGgufFamily(llvm::StringRef architecture);
 /// Why models of this class or GGUF architecture cannot be imported and what would help; empty for
