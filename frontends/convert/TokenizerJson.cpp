@@ -7,6 +7,8 @@
 
 #include "frontends/convert/Tokenizer.h"
 #include "frontends/convert/TokenizerTables.h"
+#include "frontends/import/GgufPreTokenizer.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/JSON.h"
 
@@ -36,19 +38,28 @@ static Expected<Ordered> normalizerJson(const TokenizerTables &tables) {
 }
 
 static Expected<Ordered> preTokenizerJson(const TokenizerTables &tables) {
-  Ordered parts = Ordered::array();
-  for (const auto &step : tables.table<tern_tokenizer_step_t>(tables.header.split)) {
-    if (step.kind == TERN_TOKENIZER_BYTE_ALPHABET)
-      continue;
-    if (step.kind != TERN_TOKENIZER_SPLIT_REGEX || step.behaviour != TERN_TOKENIZER_ISOLATED)
-      return createStringError("the tokenizer cuts texts in a way that cannot be written");
-    parts.push_back({{"type", "Split"},
-                     {"pattern", {{"Regex", tables.text(step.a).str()}}},
-                     {"behavior", "Isolated"},
-                     {"invert", step.invert != 0}});
-  }
   if (!tables.byteLevel())
     return Ordered();
+  std::vector<tern_tokenizer_step_t> steps = tables.split();
+  SmallVector<StringRef> expressions;
+  bool plain = true;
+  for (const tern_tokenizer_step_t &step : steps) {
+    if (step.kind != TERN_TOKENIZER_SPLIT_REGEX || step.behaviour != TERN_TOKENIZER_ISOLATED)
+      return createStringError("the tokenizer cuts texts in a way that cannot be written");
+    expressions.push_back(tables.text(step.a));
+    plain = plain && !step.invert;
+  }
+  // Where the expressions are known, as others write them.
+  StringRef name = import::findPreTokenizer(expressions, tables.has(TERN_TOKENIZER_IGNORE_MERGES));
+  if (!name.empty() && plain)
+    expressions.assign(import::preTokenizerNamed(name)->expressions.begin(),
+                       import::preTokenizerNamed(name)->expressions.end());
+  Ordered parts = Ordered::array();
+  for (auto [step, expression] : zip_equal(steps, expressions))
+    parts.push_back({{"type", "Split"},
+                     {"pattern", {{"Regex", expression.str()}}},
+                     {"behavior", "Isolated"},
+                     {"invert", step.invert != 0}});
   parts.push_back({{"type", "ByteLevel"},
                    {"add_prefix_space", false},
                    {"trim_offsets", true},
@@ -81,36 +92,56 @@ static Ordered decoderJson(const TokenizerTables &tables) {
   return {{"type", "Sequence"}, {"decoders", before}};
 }
 
+/// One text, or two with the same tokens around each.
 static Ordered postProcessorJson(const TokenizerTables &tables) {
-  Ordered single = Ordered::array(), special = Ordered::object();
-  auto add = [&](tern_tokenizer_table_t place) {
-    for (uint32_t id : tables.table<uint32_t>(place)) {
-      std::string name = tables.spelling(id);
-      single.push_back({{"SpecialToken", {{"id", name}, {"type_id", 0}}}});
-      special[name] = {{"id", name}, {"ids", {id}}, {"tokens", {name}}};
-    }
-  };
-  add(tables.header.prefix);
-  single.push_back({{"Sequence", {{"id", "A"}, {"type_id", 0}}}});
-  add(tables.header.suffix);
+  Ordered single = Ordered::array(), pair = Ordered::array(), special = Ordered::object();
+  for (int sequence : {0, 1}) {
+    auto add = [&](const Ordered &piece) {
+      if (sequence == 0)
+        single.push_back(piece);
+      pair.push_back(piece);
+    };
+    auto around = [&](tern_tokenizer_table_t place) {
+      for (uint32_t id : tables.table<uint32_t>(place)) {
+        std::string name = tables.spelling(id);
+        add({{"SpecialToken", {{"id", name}, {"type_id", sequence}}}});
+        special[name] = {{"id", name}, {"ids", {id}}, {"tokens", {name}}};
+      }
+    };
+    around(tables.header.prefix);
+    add({{"Sequence", {{"id", sequence == 0 ? "A" : "B"}, {"type_id", sequence}}}});
+    around(tables.header.suffix);
+  }
   return {{"type", "TemplateProcessing"},
           {"single", single},
-          {"pair", Ordered::array()},
+          {"pair", pair},
           {"special_tokens", special}};
+}
+
+/// The unknown token is special: texts of ids leave it out where they leave those out.
+static bool addsUnknown(const TokenizerTables &tables) {
+  uint32_t unknown = tables.header.unknown_id;
+  return unknown != TERN_TOKENIZER_NONE &&
+         tables.tokens[unknown].flags & TERN_TOKENIZER_TOKEN_SPECIAL &&
+         none_of(tables.added, [&](const auto &token) { return token.id == unknown; });
 }
 
 static Ordered addedJson(const TokenizerTables &tables) {
   Ordered list = Ordered::array();
-  for (const tern_tokenizer_added_t &token : tables.added) {
-    auto has = [&](uint32_t flag) { return (token.flags & flag) != 0; };
-    list.push_back({{"id", token.id},
-                    {"content", tables.text(tables.tokens[token.id].text).str()},
+  auto add = [&](uint32_t id, uint32_t flags) {
+    auto has = [&](uint32_t flag) { return (flags & flag) != 0; };
+    list.push_back({{"id", id},
+                    {"content", tables.text(tables.tokens[id].text).str()},
                     {"single_word", has(TERN_TOKENIZER_ADDED_SINGLE_WORD)},
                     {"lstrip", has(TERN_TOKENIZER_ADDED_LSTRIP)},
                     {"rstrip", has(TERN_TOKENIZER_ADDED_RSTRIP)},
                     {"normalized", has(TERN_TOKENIZER_ADDED_NORMALIZED)},
                     {"special", has(TERN_TOKENIZER_ADDED_SPECIAL)}});
-  }
+  };
+  if (addsUnknown(tables))
+    add(tables.header.unknown_id, TERN_TOKENIZER_ADDED_SPECIAL);
+  for (const tern_tokenizer_added_t &token : tables.added)
+    add(token.id, token.flags);
   return list;
 }
 

@@ -7,6 +7,7 @@
 
 #include "frontends/convert/Tokenizer.h"
 #include "frontends/convert/TokenizerTables.h"
+#include "frontends/import/GgufPreTokenizer.h"
 #include "frontends/import/GgufTokenizer.h"
 #include "llvm/ADT/STLExtras.h"
 

@@ -115,20 +115,27 @@ bool sameAdded(const TokenizerTables &a, const TokenizerTables &b) {
   return list(a, a.header.unknown_id) == list(b, a.header.unknown_id);
 }
 
-/// Ids that stand for nothing in one may be fillers in the other.
+/// Ids that stand for nothing in one may be fillers in the other, and what no merge makes may be
+/// called a part of the vocabulary.
 bool sameTokens(const TokenizerTables &a, const TokenizerTables &b) {
-  std::set<uint32_t> other = {a.header.unknown_id, b.header.unknown_id};
+  std::set<uint32_t> other = {a.header.unknown_id, b.header.unknown_id}, made;
   for (const auto *tables : {&a, &b})
     for (const tern_tokenizer_added_t &token : tables->added)
       other.insert(token.id);
+  for (const tern_tokenizer_merge_t &merge : b.merges)
+    made.insert(merge.result);
   for (uint32_t id = 0; id < a.tokens.size(); ++id) {
     StringRef text = a.text(a.tokens[id].text);
     if (text.empty())
       continue;
-    constexpr uint32_t kUsed = TERN_TOKENIZER_TOKEN_MODEL | TERN_TOKENIZER_TOKEN_BYTE;
     if (id >= b.tokens.size() || b.text(b.tokens[id].text) != text)
       return false;
-    if (((a.tokens[id].flags ^ b.tokens[id].flags) & kUsed) && !other.count(id))
+    uint32_t flags = a.tokens[id].flags ^ b.tokens[id].flags;
+    if (flags & (TERN_TOKENIZER_TOKEN_BYTE | TERN_TOKENIZER_TOKEN_SPECIAL))
+      return false;
+    if (other.count(id))
+      continue;
+    if (a.isModel(id) != b.isModel(id) && (a.isModel(id) || made.count(id)))
       return false;
   }
   return true;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Writers of safetensors and GGUF files."""
+"""Writers and readers of safetensors and GGUF files."""
 
 import json
 import struct
@@ -22,6 +22,64 @@ def write_safetensors(path, tensors):
     text = json.dumps(header).encode()
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text + data)
+
+
+def read_safetensors(path):
+    """name -> (dtype, shape, bytes)"""
+    with open(path, "rb") as file:
+        data = file.read()
+    size, = struct.unpack_from("<Q", data)
+    header = json.loads(data[8:8 + size])
+    header.pop("__metadata__", None)
+    data = data[8 + size:]
+    return {name: (e["dtype"], tuple(e["shape"]), data[e["data_offsets"][0]:e["data_offsets"][1]])
+            for name, e in header.items()}
+
+
+class Cursor:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, form):
+        values = struct.unpack_from("<" + form, self.data, self.at)
+        self.at += struct.calcsize("<" + form)
+        return values[0] if len(values) == 1 else values
+
+    def text(self):
+        size = self.take("Q")
+        self.at += size
+        return self.data[self.at - size:self.at].decode(errors="replace")
+
+    def value(self, kind):
+        if kind == 8:
+            return self.text()
+        if kind == 9:
+            element, count = self.take("IQ")
+            return [self.value(element) for _ in range(count)]
+        return self.take("BbHhIif?"[kind] if kind < 8 else {10: "Q", 11: "q", 12: "d"}[kind])
+
+
+def read_gguf(path):
+    """metadata, name -> (type, shape with rows first, bytes up to the next tensor)"""
+    with open(path, "rb") as file:
+        cursor = Cursor(file.read())
+    magic, version, tensors, keys = cursor.take("4sIQQ")
+    assert (magic, version) == (b"GGUF", 3), (magic, version)
+    metadata = {}
+    for _ in range(keys):
+        key = cursor.text()
+        metadata[key] = cursor.value(cursor.take("I"))
+    infos = []
+    for _ in range(tensors):
+        name, rank = cursor.text(), cursor.take("I")
+        shape = tuple(reversed([cursor.take("Q") for _ in range(rank)]))
+        infos.append((name, shape) + cursor.take("IQ"))
+    start = -(-cursor.at // ALIGN) * ALIGN
+    names = {number: name for name, number in GGML_TYPES.items()}
+    ends = sorted(offset for *_, offset in infos)[1:] + [len(cursor.data) - start]
+    after = dict(zip(sorted(offset for *_, offset in infos), ends))
+    return metadata, {name: (names[kind], shape, cursor.data[start + offset:start + after[offset]])
+                      for name, shape, kind, offset in infos}
 
 
 def gguf_string(text):

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Small random models of every family in every encoding, as checkpoints and as what the reference takes.
 
-A model is {"config": sizes, "weights": dense float matrices by Tern's names, "frequencies", "activations"}.
+A model is {"config": sizes, "weights": dense float matrices by Tern's names, "trits": name -> (trits, scales) of the
+linear layers, "frequencies", "activations"}.
 """
 
 import json
@@ -55,6 +56,7 @@ class Writer:
 
     def __init__(self, family, seed, put_linear, put_table, put_norm):
         self.random = np.random.default_rng(seed)
+        self.exact = {}
         c = sizes(family)
         weights = {"embed": put_table(self, "embed", c["vocabulary"], c["hidden"])}
         for layer in range(c["layers"]):
@@ -67,7 +69,7 @@ class Writer:
         if not FAMILIES[family]["tied"]:
             weights["output"] = put_table(self, "output", c["vocabulary"], c["hidden"])
         frequencies = c["theta"] ** (-2.0 * np.arange(c["head"] // 2) / c["head"])
-        self.model = dict(config=c, weights=weights, frequencies=frequencies)
+        self.model = dict(config=c, weights=weights, trits=self.exact, frequencies=frequencies)
 
     def trits(self, rows, columns):
         return self.random.integers(-1, 2, (rows, columns)).astype(np.int8)
@@ -81,6 +83,12 @@ class Writer:
 
     def floats(self, rows, columns):
         return enc.bf16_values(self.random.normal(0, 0.1, (rows, columns)))
+
+
+def interleaved(architecture, name, c):
+    """Heads whose rows GGUF has interleaved, or none."""
+    heads = {"attn_q": c["heads"], "attn_k": c["kv_heads"]}
+    return heads.get(name.split(".")[-1]) if architecture == "llama" else None
 
 
 def dense(t, scales):
@@ -134,6 +142,7 @@ def make_hf(folder, family, form, seed):
     def put_mlx(writer, name, rows, columns):
         t = writer.trits(rows, columns)
         scales = writer.scales(rows, columns // 128)
+        writer.exact[name] = (t, scales)
         store(name, ".weight", "U32", enc.mlx_words(t))
         store(name, ".scales", "F16", scales)
         store(name, ".biases", "F16", -scales)
@@ -146,14 +155,20 @@ def make_hf(folder, family, form, seed):
             master = writer.floats(rows, columns)
             store(name, ".weight", "BF16", master)
             mean = np.float32(np.mean(np.abs(master.astype(np.float64))))
-            return np.clip(np.rint(master / mean), -1, 1) * mean
+            t = np.clip(np.rint(master / mean), -1, 1)
+            writer.exact[name] = (t.astype(np.int8), np.full((rows, 1), mean, np.float32))
+            return t * mean
         t = writer.trits(rows, columns)
         if form in ("multiply", "divide"):
             stored = float(writer.scales(1, 1)[0, 0]) if form == "multiply" else float(writer.random.integers(8, 32))
             store(name, ".weight", "U8", enc.hf_u8(t))
             store(name, ".weight_scale", "BF16", np.array([stored], np.float32))
+            scale = np.float32(stored) if form == "multiply" else np.float32(1) / np.float32(stored)
+            writer.exact[name] = (t, np.full((rows, 1), scale, np.float32))
             return t * (stored if form == "multiply" else 1 / stored)
-        value = dense(t, scales_of(writer, t, {"tensor": None, "row": 0, "group": 128}[form]))
+        scales = scales_of(writer, t, {"tensor": None, "row": 0, "group": 128}[form])
+        writer.exact[name] = (t, scales)
+        value = dense(t, scales)
         store(name, ".weight", "F16", value)
         return value
 
@@ -200,7 +215,6 @@ def interleave(t, heads):
 def make_gguf(path, family, architecture, kind, seed, table="F16", layout="128"):
     tensors = {}
     c = sizes(family)
-    heads = {"attn_q": c["heads"], "attn_k": c["kv_heads"]}
 
     def gguf_name(name):
         return GGUF_TOP.get(name, name) + ".weight"
@@ -210,9 +224,10 @@ def make_gguf(path, family, architecture, kind, seed, table="F16", layout="128")
         whole = kind in ("I2_S", "F16")
         scales = scales_of(writer, t, None if whole else ENCODERS[kind][1])
         value = dense(t, scales)
-        rest = name.split(".")[-1]
-        if architecture == "llama" and rest in heads:
-            t, scales = (interleave(a, heads[rest]) for a in (t, scales))
+        writer.exact[name] = (t, scales)
+        heads = interleaved(architecture, name, c)
+        if heads:
+            t, scales = (interleave(a, heads) for a in (t, scales))
         if kind == "I2_S":
             data = I2S_LAYOUTS[layout](t, scales[0, 0])
         elif kind == "F16":
