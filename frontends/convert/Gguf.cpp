@@ -263,15 +263,10 @@ Error writeGguf(const Source &source, Extras &extras, const Options &options, St
   keys.number("general.quantization_version", 2);
   keys.number("general.file_type", fileType(options.target));
   addSizes(keys, source.config);
-  keys.string(import::kActivationsKey, import::describe(source.floatActivations()
-                                                            ? import::ActivationMode::Float
-                                                            : import::ActivationMode::Int8));
+  keys.string(import::kActivationsKey, import::describe(source.config.activations));
   if (Error error = import::GgufFile::isGguf(extras.in) ? copyFile(keys, extras)
                                                         : describeFolder(keys, source, extras))
     return error;
-  if (source.floatActivations() && source.config.activations != import::ActivationMode::Float)
-    extras.notes.push_back("a file says that activations are floats, not which integers stand for "
-                           "them: --activations is to be given again");
   if (options.target == Target::I2S && source.floatActivations())
     extras.notes.push_back(
         "the activations of this model are floats, which Tern sees from the key " +

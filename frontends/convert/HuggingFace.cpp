@@ -20,6 +20,8 @@
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Path.h"
 
+#include <charconv>
+#include <cstdlib>
 #include <cstring>
 
 #include <nlohmann/json.hpp>
@@ -213,6 +215,13 @@ static void addScaling(Ordered &config, const import::RopeScaling &scaling) {
                               {"original_max_position_embeddings", scaling.original}};
 }
 
+/// The shortest number that is this float: 1e-05, not 9.99999975e-06.
+static double shortest(float value) {
+  char text[32] = {};
+  std::to_chars(text, text + sizeof text - 1, value);
+  return std::strtod(text, nullptr);
+}
+
 static std::string configJson(const Source &source, const Extras &extras, StringRef dtype) {
   const import::Config &from = source.config;
   Ordered config = {
@@ -226,7 +235,7 @@ static std::string configJson(const Source &source, const Extras &extras, String
       {"num_hidden_layers", from.layers},
       {"num_key_value_heads", from.kvHeads},
       {"head_dim", from.headSize},
-      {"rms_norm_eps", from.epsilon},
+      {"rms_norm_eps", shortest(from.epsilon)},
       {"rope_theta", from.ropeTheta},
       {"attention_bias", false},
       {"tie_word_embeddings", !source.weights.contains("output")},

@@ -95,6 +95,9 @@ Expected<Source> Source::open(import::ImportedModel &model, const json::Object &
   if (Error error = readCard(source.config, card))
     return std::move(error);
   readIR(source);
+  if (source.config.activations > import::ActivationMode::Float)
+    return createStringError("integers in groups stand for the activations, which is a way to "
+                             "compute a model and no part of it; convert it without --activations");
   return source;
 }
 

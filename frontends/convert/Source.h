@@ -30,8 +30,7 @@ struct Source {
   /// Turns masters into trits first.
   static llvm::Expected<Source> open(import::ImportedModel &model, const llvm::json::Object &card);
 
-  /// The definition of the model; integers in groups are but a way to compute it.
-  bool floatActivations() const { return config.activations != import::ActivationMode::Int8; }
+  bool floatActivations() const { return config.activations == import::ActivationMode::Float; }
   bool isTrits(llvm::StringRef name) const;
   mlir::Type element(llvm::StringRef name) const;
   /// [rows, columns], or [elements].
