@@ -24,6 +24,7 @@ struct KernelSignature {
 
 constexpr KernelSignature kSignatures[] = {
     {"tern_row_rms_norm", "ppfip"},
+    {"tern_row_rms_norm_head", "ppfip"},
     {"tern_row_quantize_row", "piippp"},
     {"tern_row_norm_quantize_row", "ppfiippp"},
     {"tern_row_quantize_groups", "piippp"},

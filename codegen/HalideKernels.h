@@ -33,6 +33,7 @@ struct Target;
 /// output may not overlap an input. Elements must be naturally aligned; 64 bytes are best.
 enum class RowKernel {
   RmsNorm,         ///< p x, p gain, f epsilon, i n, p out
+  RmsNormHead,     ///< the same, but nothing is read or written past n: one head of a row
   QuantizeRow,     ///< p x, i n, i group, p values i8, p scale f32[1], p offsets i32[n / group]
   NormQuantizeRow, ///< p x, p gain, f epsilon, i n, i group, p values, p scale, p offsets
   /// p x, i n, i group, p values, p scales f32[n / group], p offsets: a scale a group of a

@@ -172,23 +172,23 @@ void FunctionLowering::addInPlace(const Place &residual, const Place &out, int64
 LogicalResult FunctionLowering::lower(ternary::RmsNormOp op) {
   const Place input = places.at(op.getInput());
   int64_t heads = op.getHeads(), size = columnsOf(op.getInput()) / heads;
-  // The kernel reads and writes whole padded rows: a head must end where its padding would.
-  if (heads > 1 && size % kRowPadding)
-    return op.emitOpError("expected heads of a multiple of ")
-           << kRowPadding << " columns, got " << size;
   if (failed(placeResults(op, input.rows)))
     return failure();
   const Place out = places.at(op.getResult());
   phase({reads(op.getInput(), true), writes(op.getResult(), true)});
   Value x = pointer(input), gain = pointer(places.at(op.getGain())), y = pointer(out);
+  // The faster kernel reads and writes whole padded rows: a head must end where its padding would.
+  bool padded = heads == 1 || size % kRowPadding == 0;
+  RowKernel kernel = padded ? RowKernel::RmsNorm : RowKernel::RmsNormHead;
   eachRow(input.rows, [&](Value m) {
     Value epsilon = arith::ConstantOp::create(b, op.getEpsilonAttr());
     Value from = row(x, input, m), to = row(y, out, m);
     b.loop(b.i64(0), b.i64(heads), 1, [&](Value head) {
       Value bytes = b.mul(head, 4 * size);
-      rowKernel(RowKernel::RmsNorm,
-                {b.offset(from, bytes), gain, epsilon, b.i64(size), b.offset(to, bytes)});
+      rowKernel(kernel, {b.offset(from, bytes), gain, epsilon, b.i64(size), b.offset(to, bytes)});
     });
+    if (!padded)
+      rowKernel(RowKernel::ZeroPadding, {to, b.i64(heads * size)});
   });
   return success();
 }

@@ -55,6 +55,7 @@ private:
   void add(const std::string &name, std::vector<Func> outputs, const Arguments &inputs);
   void addElementwise(const std::string &name, Expr (*formula)(Expr, Expr));
   void addRmsNorm();
+  void addRmsNormHead();
   void addQuantize(const std::string &name, bool normalise);
   void addQuantizeGroups(const std::string &name, bool normalise);
   void addQuantized(const std::string &name, bool normalise, std::vector<Func> outputs,
@@ -179,6 +180,25 @@ void Kernels::addRmsNorm() {
   out.output_buffer().dim(0).set_bounds(0, paddedRow(n));
   out.vectorize(i, kVector, TailStrategy::RoundUp);
   add("rms_norm", {out}, {x, gain, epsilon, n});
+}
+
+/// Heads lie side by side: what is behind one is the next one's.
+void Kernels::addRmsNormHead() {
+  ImageParam x = row(Float(32), "x"), gain = row(Float(32), "gain");
+  Param<float> epsilon("epsilon");
+  Param<int> n("n");
+  Var i("i");
+  auto square = [&](Expr at) { return x(at) * x(at); };
+  Func partial = partialSums("squares", n / kLanes, square), tail = tailTerms("tail", n, square);
+  Func both = joined(partial, tail), out("out");
+  Stages stages{partial, tail, both};
+  Func sum = addLanes(both, stages);
+  computeRoot(stages);
+  Func inverse = scalar("inverse", 1.0f / sqrt(sum(0) / cast<float>(n) + epsilon));
+  out(i) = (x(i) * inverse()) * gain(i);
+  out.output_buffer().dim(0).set_bounds(0, n);
+  out.specialize(n >= kVector).vectorize(i, kVector, TailStrategy::ShiftInwards);
+  add("rms_norm_head", {out}, {x, gain, epsilon, n});
 }
 
 /// The row that is quantized: the input, or its norm.
@@ -539,6 +559,7 @@ Expr sum(Expr left, Expr right) { return left + right; }
 
 void Kernels::addAll() {
   addRmsNorm();
+  addRmsNormHead();
   addQuantize("quantize_row", false);
   addQuantize("norm_quantize_row", true);
   addQuantizeGroups("quantize_groups", false);

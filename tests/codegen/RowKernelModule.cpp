@@ -29,8 +29,9 @@ struct RowKernelModule::Jit {
 
 /// Operand types as HalideKernels.h lists them: p pointer, i i64, f f32.
 static constexpr const char *kOperands[kRowKernelCount] = {
-    "ppfip", "piippp", "ppfiippp", "piippp", "ppfiippp", "ppiip",  "ipip",   "pppiiipp", "ppip",
-    "ppip",  "ppip",   "pip",      "pip",    "pip",      "ppiiip", "ppiiip", "ppiiip",   "pi"};
+    "ppfip", "ppfip",    "piippp", "ppfiippp", "piippp", "ppfiippp", "ppiip",
+    "ipip",  "pppiiipp", "ppip",   "ppip",     "ppip",   "pip",      "pip",
+    "pip",   "ppiiip",   "ppiiip", "ppiiip",   "pi"};
 
 static std::string callerName(unsigned kernel) { return "call_" + std::to_string(kernel); }
 

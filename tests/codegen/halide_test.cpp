@@ -155,6 +155,18 @@ TEST_P(RowKernels, RmsNormIsExact) {
     }
 }
 
+TEST_P(RowKernels, RmsNormOfAHeadIsExactAndStaysInside) {
+  for (int64_t n : lengths())
+    for (Fill fill : kFills) {
+      // Guard pages lie right behind the last element of each.
+      Floats x = row(n, n, fill), gain = row(n, n), expected(n), out(n);
+      semantics::rmsNorm(x.data(), gain.data(), 1e-5f, n, expected.data());
+      kernels().call<void(const float *, const float *, float, int64_t, float *)>(
+          RowKernel::RmsNormHead, x.data(), gain.data(), 1e-5f, n, out.data());
+      ASSERT_TRUE(same(expected.data(), out.data(), n)) << "n " << n << " fill " << int(fill);
+    }
+}
+
 TEST_P(RowKernels, QuantizeRowIsExact) {
   for (int64_t n : lengths())
     for (Fill fill : kFills)
