@@ -134,7 +134,8 @@ static uint64_t number(ModuleOp module, StringRef name) {
 
 /// A language model is called with ids, position and wanted, and gives logits of `vocabulary`
 /// columns; any other entry would read and write outside the runtime's buffers.
-static llvm::Error checkLanguageModel(func::FuncOp entry, uint32_t vocabulary) {
+static llvm::Error checkLanguageModel(func::FuncOp entry, const tern_descriptor_t &n) {
+  uint32_t vocabulary = n.vocabulary;
   auto isRows = [](Type type, bool matrix) {
     auto tensor = dyn_cast<RankedTensorType>(type);
     return tensor && tensor.getRank() == (matrix ? 2 : 1) && tensor.isDynamicDim(0) &&
@@ -146,6 +147,10 @@ static llvm::Error checkLanguageModel(func::FuncOp entry, uint32_t vocabulary) {
                 llvm::all_of(arguments.drop_front(3), llvm::IsaPred<ternary::KVCacheType>);
   bool outputs = results.size() == 1 && isRows(results[0], true) &&
                  cast<RankedTensorType>(results[0]).getDimSize(1) == int64_t(vocabulary);
+  // Without an end, a session would not know how large its cache may become.
+  if (inputs && outputs && n.max_positions == 0)
+    return llvm::createStringError(
+        "ternary.model: expected a language model to have max_positions, found none");
   if (inputs && outputs)
     return llvm::Error::success();
   std::string found;
@@ -157,6 +162,9 @@ static llvm::Error checkLanguageModel(func::FuncOp entry, uint32_t vocabulary) {
       llvm::Twine(vocabulary) + "xf32>, found " + found);
 }
 
+constexpr int64_t kMostPositions = 1 << 28;
+constexpr uint64_t kMostCacheBytes = UINT64_C(1) << 32; ///< a position, in all layers
+
 /// The numbers of `ternary.model` that the runtime allocates by, within its own bounds.
 static llvm::Error readModel(DictionaryAttr model, tern_descriptor_t &n) {
   struct {
@@ -166,17 +174,17 @@ static llvm::Error readModel(DictionaryAttr model, tern_descriptor_t &n) {
   } fields[] = {{"vocabulary", n.vocabulary, 1 << 24},
                 {"hidden", n.hidden, 1 << 24},
                 {"layers", n.layers, 1 << 16},
-                {"max_positions", n.max_positions, 1 << 28}};
+                {"max_positions", n.max_positions, kMostPositions}};
   for (auto &field : fields) {
     Attribute attribute = model.get(field.name);
     if (!attribute)
       continue;
     auto number = dyn_cast<IntegerAttr>(attribute);
-    if (!number || !number.getType().isInteger(64) || number.getInt() < 0 ||
+    if (!number || !number.getType().isInteger(64) || number.getInt() < 1 ||
         number.getInt() > field.most) {
       std::string found;
       llvm::raw_string_ostream(found) << attribute;
-      return llvm::createStringError("ternary.model: expected " + field.name + " from 0 to " +
+      return llvm::createStringError("ternary.model: expected " + field.name + " from 1 to " +
                                      llvm::Twine(field.most) + " : i64, found " + found);
     }
     field.value = static_cast<uint32_t>(number.getInt());
@@ -204,6 +212,10 @@ llvm::Expected<DescriptorInfo> describe(const CompileInput &input) {
     else
       ++n.input_count;
   }
+  if (n.kv_bytes_per_position > kMostCacheBytes)
+    return llvm::createStringError(
+        "@" + entry->getSymName() + ": expected caches of up to " + llvm::Twine(kMostCacheBytes) +
+        " bytes a position in all, found " + llvm::Twine(n.kv_bytes_per_position));
   n.output_count = entry->getNumResults();
   module.walk([&](ternary::AttentionOp) { n.scratch_bytes_per_position = sizeof(float); });
   n.max_rows = static_cast<uint32_t>(number(module, "ternary.max_rows"));
@@ -213,7 +225,7 @@ llvm::Expected<DescriptorInfo> describe(const CompileInput &input) {
     if (llvm::Error error = readModel(model, n))
       return std::move(error);
     if (n.vocabulary != 0)
-      if (llvm::Error error = checkLanguageModel(*entry, n.vocabulary))
+      if (llvm::Error error = checkLanguageModel(*entry, n))
         return std::move(error);
   }
   info.layoutId = layoutId(module, input.tokenizerBlob);

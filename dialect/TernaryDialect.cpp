@@ -78,6 +78,11 @@ LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError, 
   if (heads < 1 || headSize < 2 || headSize % 2)
     return emitError() << "expected at least one head of an even size, got " << heads
                        << " heads of size " << headSize;
+  // Far above any model; keeps the bytes of a position, and sums of them, inside 64 bits.
+  constexpr int64_t kMostColumns = int64_t(1) << 24;
+  if (heads > kMostColumns || headSize > kMostColumns / heads)
+    return emitError() << "expected at most " << kMostColumns << " columns in all heads, got "
+                       << heads << " heads of size " << headSize;
   if (!elementType.isF32())
     return emitError() << "expected element type f32, got " << elementType;
   return success();

@@ -55,6 +55,18 @@ func.func private @f(!ternary.kv_cache<4x3xf32>)
 
 // -----
 
+// cache_columns
+// expected-error @below {{expected at most 16777216 columns in all heads, got 65536 heads of size 258}}
+func.func private @f(!ternary.kv_cache<65536x258xf32>)
+
+// -----
+
+// cache_wrap
+// expected-error @below {{expected at most 16777216 columns in all heads, got 4611686018427387904 heads of size 4}}
+func.func private @f(!ternary.kv_cache<4611686018427387904x4xf32>)
+
+// -----
+
 // cache_element
 // expected-error @below {{expected element type f32, got 'f16'}}
 func.func private @f(!ternary.kv_cache<4x4xf16>)
