@@ -10,6 +10,7 @@
 #include "frontends/import/Gguf.h"
 #include "frontends/import/families/Family.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/FormatVariadic.h"
 
 #include <cmath>
 
@@ -71,8 +72,62 @@ private:
 };
 } // namespace
 
+namespace {
+/// A key that would change the maths of a block, and its value that does not.
+struct NeutralKey {
+  StringLiteral name;
+  double neutral;
+};
+} // namespace
+static constexpr NeutralKey kNeutralKeys[] = {{"attention.sliding_window", 0},
+                                              {"attention.scale", 0},
+                                              {"attention.clamp_kqv", 0},
+                                              {"attention.max_alibi_bias", 0},
+                                              {"attn_logit_softcapping", 0},
+                                              {"final_logit_softcapping", 0},
+                                              {"logit_scale", 1},
+                                              {"embedding_scale", 1},
+                                              {"residual_scale", 1},
+                                              {"rope.scale_linear", 1},
+                                              {"rope.scaling.attn_factor", 1},
+                                              {"rope.scaling.yarn_log_multiplier", 0},
+                                              {"attention.temperature_length", 0},
+                                              {"pooling_type", 0}};
+
+static Expected<double> numberOrInteger(const GgufMetadata &metadata, StringRef key) {
+  if (is_contained({GgufValueType::F32, GgufValueType::F64}, metadata.find(key)->type))
+    return metadata.getNumber(key);
+  Expected<int64_t> value = metadata.getInteger(key);
+  if (!value)
+    return value.takeError();
+  return static_cast<double>(*value);
+}
+
+static Error refuseKeys(const GgufMetadata &metadata, Keys &keys) {
+  for (const NeutralKey &key : kNeutralKeys) {
+    std::string name = keys.name(key.name);
+    if (!metadata.has(name))
+      continue;
+    Expected<double> value = numberOrInteger(metadata, name);
+    if (!value)
+      return value.takeError();
+    if (*value != key.neutral && *value != 0)
+      return metadata.error(name, "expected " + Twine(static_cast<int>(key.neutral)) + ", found " +
+                                      formatv("{0}", *value).str() +
+                                      ": no block of this importer computes with it");
+  }
+  Expected<bool> causal = metadata.getBooleanOr(keys.name("attention.causal"), true);
+  if (!causal)
+    return causal.takeError();
+  return *causal ? Error::success()
+                 : metadata.error(keys.name("attention.causal"),
+                                  "expected true: only decoders are supported");
+}
+
 /// Refuses what changes the maths of a block.
 static Error refuseUnsupported(const GgufFile &file, Keys &keys) {
+  if (Error error = refuseKeys(file.metadata(), keys))
+    return error;
   for (const GgufMetadata::Entry &entry : file.metadata().entries())
     if (entry.key.starts_with("prism.hadamard."))
       return file.metadata().error(
@@ -81,10 +136,6 @@ static Error refuseUnsupported(const GgufFile &file, Keys &keys) {
   if (keys.integerOr("expert_count", 0, INT32_MAX, 0) > 0)
     return file.metadata().error(keys.name("expert_count"),
                                  "mixtures of experts are not supported");
-  for (const TensorInfo &tensor : file.checkpoint().tensors())
-    if (StringRef(tensor.name).contains("_norm_in."))
-      return file.checkpoint().error(
-          tensor, "a norm in front of each projection (BitNet embedding models) is not supported");
   return keys.finish();
 }
 

@@ -230,6 +230,21 @@ Expected<LinearSpec> Weights::blocks(const TensorInfo &tensor, Encoding encoding
   return LinearSpec{trits, scales};
 }
 
+/// Tensors that tell of another block than this one.
+Error Weights::refuseKnown(const TensorInfo &tensor) const {
+  StringRef name = tensor.name;
+  if (name.ends_with(".bias"))
+    return checkpoint.error(tensor, "a bias, which no block of this importer adds");
+  if (name.contains("_norm_in.") || name.ends_with("_proj.norm.weight"))
+    return checkpoint.error(
+        tensor, "a norm in front of each projection (BitNet embedding models) is not supported");
+  if (name.ends_with("_proj.rms_norm.weight"))
+    return checkpoint.error(tensor, "a norm inside each linear layer is not supported");
+  if (name.contains("_exps.") || name.contains(".experts."))
+    return checkpoint.error(tensor, "mixtures of experts are not supported");
+  return Error::success();
+}
+
 Error Weights::checkSurplus() const {
   std::string text;
   size_t surplus = 0;
@@ -239,6 +254,8 @@ Error Weights::checkSurplus() const {
     // Old files carry the rotary frequencies, which follow from config.json.
     if (used.contains(name) || name.ends_with(".rotary_emb.inv_freq"))
       continue;
+    if (Error error = refuseKnown(tensor))
+      return error;
     if (++surplus <= kListed)
       text += (surplus > 1 ? ", \"" : "\"") + tensor.name + "\"";
   }

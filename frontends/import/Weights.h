@@ -70,6 +70,7 @@ private:
                                  int64_t columns);
   llvm::Error checkBiases(const TensorInfo &scales, llvm::StringRef module, int64_t count);
   llvm::Error refuseExtraScale(llvm::StringRef module) const;
+  llvm::Error refuseKnown(const TensorInfo &tensor) const;
   llvm::Expected<LinearSpec> packed(const TensorInfo &tensor, llvm::StringRef module, int64_t rows,
                                     int64_t columns);
   llvm::Expected<LinearSpec> floats(const TensorInfo &tensor, llvm::StringRef module, int64_t rows,

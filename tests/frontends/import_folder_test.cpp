@@ -79,7 +79,8 @@ static const ModelCase kTensorCases[] = {
      [](TestModel &m) {
        m.tensors.push_back({kLayer + "self_attn.q_proj.bias", "F32", {1}, "1234"});
      },
-     "no part of the model uses: \"model.layers.1.self_attn.q_proj.bias\""},
+     "tensor \"model.layers.1.self_attn.q_proj.bias\": a bias, which no block of this importer "
+     "adds"},
     {"two sub-norm spellings",
      [](TestModel &m) {
        m.tensors.push_back(m.tensor(kLayer + "self_attn.attn_sub_norm.weight"));
