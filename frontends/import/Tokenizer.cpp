@@ -394,6 +394,16 @@ Expected<std::string> Importer::finish() {
   return writeTokenizerBlob(model);
 }
 
+Expected<std::string> parseTokenizer(StringRef file, StringRef text, uint64_t vocabulary) {
+  Expected<JsonDocument> document = JsonDocument::parse(file, text);
+  if (!document)
+    return document.takeError();
+  Importer importer(vocabulary);
+  if (Error error = importer.readTokenizer(document->root()))
+    return std::move(error);
+  return importer.finish();
+}
+
 Expected<std::string> importTokenizer(StringRef folder, uint64_t vocabulary) {
   auto pathOf = [&](StringRef name) {
     SmallString<128> path = folder;

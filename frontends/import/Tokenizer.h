@@ -26,6 +26,10 @@ namespace tern::import {
 /// are known to end a turn (<|eot_id|>, <|im_end|>, ...).
 llvm::Expected<std::string> importTokenizer(llvm::StringRef folder, uint64_t vocabulary);
 
+/// The blob of one tokenizer.json, given by its text; `file` names it in messages.
+llvm::Expected<std::string> parseTokenizer(llvm::StringRef file, llvm::StringRef text,
+                                           uint64_t vocabulary);
+
 } // namespace tern::import
 
 #endif // TERN_FRONTENDS_IMPORT_TOKENIZER_H
