@@ -6,7 +6,10 @@
 import json
 import struct
 
-GGML_TYPES = {"F32": 0, "F16": 1, "BF16": 30, "Q4_0": 2, "Q8_0": 8, "Q4_K": 12, "Q6_K": 14,
+import numpy as np
+
+GGML_TYPES = {"F32": 0, "F16": 1, "BF16": 30, "Q4_0": 2, "Q4_1": 3, "Q5_0": 6, "Q8_0": 8, "Q4_K": 12, "Q5_K": 13,
+              "Q6_K": 14,
               "TQ1_0": 34, "TQ2_0": 35, "I2_S": 36, "Q2_0": 42, "IQ1_BN": 134, "IQ2_BN": 135,
               "PQ2_0": 142, "PTQ1_0": 143}
 ALIGN = 32
@@ -91,6 +94,10 @@ def gguf_value(value):
         return struct.pack("<I", 8) + gguf_string(value)
     if isinstance(value, bool):
         return struct.pack("<IB", 7, value)
+    if isinstance(value, np.uint16):
+        return struct.pack("<IH", 2, value)
+    if isinstance(value, np.int32):
+        return struct.pack("<Ii", 5, value)
     if isinstance(value, int):
         return struct.pack("<II", 4, value)
     return struct.pack("<If", 6, value)
@@ -109,3 +116,15 @@ def write_gguf(path, metadata, tensors):
         data += content + bytes(-len(content) % ALIGN)
     with open(path, "wb") as file:
         file.write(head + bytes(-len(head) % ALIGN) + data)
+
+
+def write_gguf_parts(path, metadata, tensors, parts):
+    """`m.gguf` becomes m-00001-of-0000N.gguf and so on, with tensors dealt out in turn; the first part's path."""
+    names = list(tensors)
+    paths = []
+    for part in range(parts):
+        split = {"split.no": np.uint16(part), "split.count": np.uint16(parts), "split.tensors.count": np.int32(len(names))}
+        paths.append(path[:-len(".gguf")] + "-%05d-of-%05d.gguf" % (part + 1, parts))
+        write_gguf(paths[-1], {**(metadata if part == 0 else {}), **split},
+                   {name: tensors[name] for name in names[part::parts]})
+    return paths[0]

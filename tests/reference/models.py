@@ -16,7 +16,6 @@ import containers
 import packings as enc
 
 FAMILIES = {
-    # head size 64 or 128: the norm of each head runs on whole padded rows
     "bitnet-2b": dict(gate="relu2", sub_norms=True, tied=True, theta=500000.0, hidden=256, heads=4, head=64),
     "bitnet-xl": dict(gate="silu", sub_norms=True, tied=False, theta=10000.0, hidden=256, heads=4, head=64),
     "llama": dict(gate="silu", tied=False, theta=1000042.0, hidden=256, heads=8, head=32),
@@ -26,13 +25,31 @@ ENCODERS = {"TQ1_0": (enc.tq1_0, 256), "TQ2_0": (enc.tq2_0, 256), "Q2_0": (enc.q
             "PQ2_0": (enc.pq2_0, 128), "PTQ1_0": (enc.ptq1_0, 128), "IQ1_BN": (enc.iq1_bn, 0),
             "IQ2_BN": (enc.iq2_bn, 0)}
 I2S_LAYOUTS = {"128": enc.i2_s, "64": lambda t, s: enc.i2_s(t, s, 64), "4row": enc.i2_s_l4row}
-RANDOM_FLOATS = {"Q8_0": enc.random_q8_0, "Q4_0": enc.random_q4_0, "Q4_K": enc.random_q4_k, "Q6_K": enc.random_q6_k}
+RANDOM_FLOATS = {"Q8_0": enc.random_q8_0, "Q4_0": enc.random_q4_0, "Q4_1": enc.random_q4_1, "Q5_0": enc.random_q5_0,
+                 "Q4_K": enc.random_q4_k, "Q5_K": enc.random_q5_k, "Q6_K": enc.random_q6_k}
 
 
-def sizes(family):
+def sizes(family, **changes):
+    """A family's usual sizes; `changes` to any of them, and to `rope`: see frequencies."""
     f = FAMILIES[family]
-    return dict(layers=2, hidden=f["hidden"], ffn=512, heads=f["heads"], kv_heads=2, head=f["head"],
-                vocabulary=96, positions=128, epsilon=1e-5, gate=f["gate"], theta=f["theta"])
+    c = dict(layers=2, hidden=f["hidden"], ffn=512, heads=f["heads"], kv_heads=2, head=f["head"], vocabulary=96,
+             positions=128, epsilon=1e-5, gate=f["gate"], theta=f["theta"], tied=f["tied"], rope={})
+    assert set(changes) <= set(c), changes
+    return {**c, **changes}
+
+
+def frequencies(c):
+    """Radians a position, by the definition of the scaling that `rope` has in the spelling of config.json."""
+    plain = c["theta"] ** (-2.0 * np.arange(c["head"] // 2) / c["head"])
+    rope = c["rope"]
+    if rope.get("rope_type") == "linear":
+        return plain / rope["factor"]
+    if rope.get("rope_type") == "llama3":
+        turns = rope["original_max_position_embeddings"] * plain / (2 * np.pi)
+        low, high = rope["low_freq_factor"], rope["high_freq_factor"]
+        blend = np.clip((turns - low) / (high - low), 0, 1)
+        return plain * (blend + (1 - blend) / rope["factor"])
+    return plain
 
 
 def linear_shapes(c):
@@ -54,10 +71,9 @@ def norm_sizes(family, c):
 class Writer:
     """Draws a model's weights; `put` stores them in a checkpoint's form and returns their dense values."""
 
-    def __init__(self, family, seed, put_linear, put_table, put_norm):
+    def __init__(self, family, c, seed, put_linear, put_table, put_norm):
         self.random = np.random.default_rng(seed)
         self.exact = {}
-        c = sizes(family)
         weights = {"embed": put_table(self, "embed", c["vocabulary"], c["hidden"])}
         for layer in range(c["layers"]):
             prefix = "blk.%d." % layer
@@ -66,10 +82,9 @@ class Writer:
             for name, (rows, columns) in linear_shapes(c).items():
                 weights[prefix + name] = put_linear(self, prefix + name, rows, columns)
         weights["output_norm"] = put_norm(self, "output_norm", c["hidden"])
-        if not FAMILIES[family]["tied"]:
+        if not c["tied"]:
             weights["output"] = put_table(self, "output", c["vocabulary"], c["hidden"])
-        frequencies = c["theta"] ** (-2.0 * np.arange(c["head"] // 2) / c["head"])
-        self.model = dict(config=c, weights=weights, trits=self.exact, frequencies=frequencies)
+        self.model = dict(config=c, weights=weights, trits=self.exact, frequencies=frequencies(c))
 
     def trits(self, rows, columns):
         return self.random.integers(-1, 2, (rows, columns)).astype(np.int8)
@@ -124,16 +139,28 @@ def hf_name(family, name):
 
 
 def hf_config(family, c):
-    return {"architectures": [HF_CLASSES[family]], "hidden_act": c["gate"], "hidden_size": c["hidden"],
+    """The rotary embedding is written as in transformers 5 where it is more than a theta."""
+    rope = ({"rope_parameters": {**c["rope"], "rope_theta": c["theta"]}} if c["rope"] else {"rope_theta": c["theta"]})
+    return {**rope, "architectures": [HF_CLASSES[family]], "hidden_act": c["gate"], "hidden_size": c["hidden"],
             "intermediate_size": c["ffn"], "num_hidden_layers": c["layers"], "num_attention_heads": c["heads"],
             "num_key_value_heads": c["kv_heads"], "head_dim": c["head"], "max_position_embeddings": c["positions"],
-            "rms_norm_eps": c["epsilon"], "rope_theta": c["theta"], "vocab_size": c["vocabulary"],
-            "attention_bias": False, "tie_word_embeddings": FAMILIES[family]["tied"]}
+            "rms_norm_eps": c["epsilon"], "vocab_size": c["vocabulary"], "attention_bias": False,
+            "tie_word_embeddings": c["tied"]}
 
 
-def make_hf(folder, family, form, seed):
-    """form: multiply, divide, online, tensor, row, group (floats already ternary), or mlx."""
+def bands(writer, rows, columns):
+    """Scales as model-parallel training leaves them: one for each half of the rows or of the columns."""
+    pair = writer.scales(1, 2)[0]
+    if writer.random.integers(2):
+        return np.repeat(pair, rows // 2).reshape(rows, 1)
+    return np.tile(pair, (rows, 1))
+
+
+def make_hf(folder, family, form, seed, edit=None, **changes):
+    """form: multiply, divide, online, tensor, row, group, bands (floats already ternary), or mlx. `edit` may change
+    the configuration and the tensors once they are there."""
     tensors = {}
+    c = sizes(family, **changes)
 
     def store(name, suffix, dtype, values):
         data = {"BF16": enc.bf16_bits, "F16": enc.f16}.get(dtype, np.ascontiguousarray)(values)
@@ -166,7 +193,10 @@ def make_hf(folder, family, form, seed):
             scale = np.float32(stored) if form == "multiply" else np.float32(1) / np.float32(stored)
             writer.exact[name] = (t, np.full((rows, 1), scale, np.float32))
             return t * (stored if form == "multiply" else 1 / stored)
-        scales = scales_of(writer, t, {"tensor": None, "row": 0, "group": 128}[form])
+        if form == "bands":
+            scales = bands(writer, rows, columns)
+        else:
+            scales = scales_of(writer, t, {"tensor": None, "row": 0, "group": 0 if columns % 128 else 128}[form])
         writer.exact[name] = (t, scales)
         value = dense(t, scales)
         store(name, ".weight", "F16", value)
@@ -184,8 +214,8 @@ def make_hf(folder, family, form, seed):
         store(name, ".weight", "BF16", value)
         return value
 
-    model = Writer(family, seed, put_linear, put_table, put_norm).model
-    config = hf_config(family, model["config"])
+    model = Writer(family, c, seed, put_linear, put_table, put_norm).model
+    config = hf_config(family, c)
     if form == "mlx":
         config["quantization"] = config["quantization_config"] = {"group_size": 128, "bits": 2}
     elif form == "online" and family == "bitnet-xl":
@@ -195,6 +225,8 @@ def make_hf(folder, family, form, seed):
             "quant_method": "bitnet", "linear_class": "bitlinear" if form == "divide" else "autobitlinear",
             "quantization_mode": "online" if form == "online" else "offline"}
     model["activations"] = "int8" if form in ("multiply", "divide", "online") else "float"
+    if edit:
+        edit(config, tensors)
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "config.json"), "w") as file:
         json.dump(config, file)
@@ -212,44 +244,51 @@ def interleave(t, heads):
     return t.reshape(heads, 2, -1, t.shape[1]).swapaxes(1, 2).reshape(t.shape)
 
 
-def make_gguf(path, family, architecture, kind, seed, table="F16", layout="128"):
+def make_gguf(path, family, architecture, kind, seed, table="F16", output=None, layout="128", rope_freqs=False, parts=1,
+              edit=None, **changes):
+    """`kind` is the type of linear layers (F16 where their columns do not fill its blocks), `table` that of the
+    embedding, `output` that of the head where it is another. The file has `parts` parts; `edit` may change metadata and
+    tensors before they are written."""
     tensors = {}
-    c = sizes(family)
+    c = sizes(family, **changes)
 
     def gguf_name(name):
         return GGUF_TOP.get(name, name) + ".weight"
 
     def put_linear(writer, name, rows, columns):
         t = writer.trits(rows, columns)
-        whole = kind in ("I2_S", "F16")
+        fits = kind not in ENCODERS or columns % (ENCODERS[kind][1] or 64) == 0
+        put_kind = kind if fits else "F16"
+        whole = put_kind in ("I2_S", "F16")
         scales = scales_of(writer, t, None if whole else ENCODERS[kind][1])
         value = dense(t, scales)
         writer.exact[name] = (t, scales)
         heads = interleaved(architecture, name, c)
         if heads:
             t, scales = (interleave(a, heads) for a in (t, scales))
-        if kind == "I2_S":
+        if put_kind == "I2_S":
             data = I2S_LAYOUTS[layout](t, scales[0, 0])
-        elif kind == "F16":
+        elif put_kind == "F16":
             data = enc.f16(dense(t, scales)).tobytes()
         else:
             data = ENCODERS[kind][0](t, scales)
-        tensors[gguf_name(name)] = (kind, t.shape, data)
+        tensors[gguf_name(name)] = (put_kind, t.shape, data)
         return value
 
     def put_table(writer, name, rows, columns):
-        if table in RANDOM_FLOATS:
-            data, value = RANDOM_FLOATS[table](writer.random, rows, columns)
-        elif table in ENCODERS:
+        of = output if name == "output" and output else table
+        if of in RANDOM_FLOATS:
+            data, value = RANDOM_FLOATS[of](writer.random, rows, columns)
+        elif of in ENCODERS:
             t = writer.trits(rows, columns)
-            scales = scales_of(writer, t, ENCODERS[table][1])
-            data, value = ENCODERS[table][0](t, scales), dense(t, scales)
+            scales = scales_of(writer, t, ENCODERS[of][1])
+            data, value = ENCODERS[of][0](t, scales), dense(t, scales)
         else:
             value = writer.floats(rows, columns)
-            if table == "F16":
+            if of == "F16":
                 value = enc.f16(value).astype(np.float32)
-            data = {"F32": np.float32, "F16": np.float16}[table](value).tobytes()
-        tensors[gguf_name(name)] = (table, (rows, columns), data)
+            data = {"F32": np.float32, "F16": np.float16, "BF16": enc.bf16_bits}[of](value).tobytes()
+        tensors[gguf_name(name)] = (of, (rows, columns), data)
         return value
 
     def put_norm(writer, name, size):
@@ -257,7 +296,12 @@ def make_gguf(path, family, architecture, kind, seed, table="F16", layout="128")
         tensors[gguf_name(name)] = ("F32", (size,), value.astype(np.float32).tobytes())
         return value
 
-    model = Writer(family, seed, put_linear, put_table, put_norm).model
+    writer = Writer(family, c, seed, put_linear, put_table, put_norm)
+    model = writer.model
+    if rope_freqs:
+        divisors = writer.random.uniform(1, 8, c["head"] // 2).astype(np.float32)
+        tensors["rope_freqs.weight"] = ("F32", divisors.shape, divisors.tobytes())
+        model["frequencies"] = model["frequencies"] / divisors
     bitnet = architecture.startswith("bitnet") or kind in ("I2_S", "IQ1_BN", "IQ2_BN")
     model["activations"] = "int8" if bitnet else "float"
     keys = {"context_length": c["positions"], "embedding_length": c["hidden"], "block_count": c["layers"],
@@ -265,7 +309,13 @@ def make_gguf(path, family, architecture, kind, seed, table="F16", layout="128")
             "attention.head_count_kv": c["kv_heads"], "attention.key_length": c["head"],
             "attention.value_length": c["head"], "attention.layer_norm_rms_epsilon": c["epsilon"],
             "rope.freq_base": c["theta"]}
+    if c["rope"]:
+        keys.update({"rope.scaling.type": c["rope"]["rope_type"], "rope.scaling.factor": c["rope"]["factor"]})
     metadata = {"general.architecture": architecture,
                 **{architecture + "." + key: value for key, value in keys.items()}}
+    if edit:
+        edit(metadata, tensors)
+    if parts > 1:
+        return containers.write_gguf_parts(path, metadata, tensors, parts), model
     containers.write_gguf(path, metadata, tensors)
     return path, model

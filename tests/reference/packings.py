@@ -155,17 +155,45 @@ def random_q6_k(random, rows, columns):
     return data.tobytes(), values.reshape(rows, columns)
 
 
-def random_q4_k(random, rows, columns):
-    data = random_blocks(random, rows, columns, 256, 144, {0: 0.002, 2: 0.0125})
+def random_q4_1(random, rows, columns):
+    data = random_blocks(random, rows, columns, 32, 20, {0: 0.05, 2: 0.1})
+    q = np.concatenate([data[:, 4:] & 15, data[:, 4:] >> 4], axis=1).astype(np.float32)
+    return data.tobytes(), (half_at(data, 0) * q + half_at(data, 2)).reshape(rows, columns)
+
+
+def random_q5_0(random, rows, columns):
+    data = random_blocks(random, rows, columns, 32, 22, {0: 0.05})
+    high = np.unpackbits(data[:, 2:6], axis=1, bitorder="little")
+    low = np.concatenate([data[:, 6:] & 15, data[:, 6:] >> 4], axis=1)
+    q = (low + 16 * high).astype(np.float32)
+    return data.tobytes(), (half_at(data, 0) * (q - 16)).reshape(rows, columns)
+
+
+def sub_block_scales(s, j):
+    """6-bit scale and minimum of sub-block j."""
+    if j < 4:
+        return s[:, j] & 63, s[:, j + 4] & 63
+    return s[:, j + 4] & 15 | (s[:, j - 4] >> 6) << 4, s[:, j + 4] >> 4 | (s[:, j] >> 6) << 4
+
+
+def random_k_blocks(random, rows, columns, size, most, high_bits):
+    """Q4_K, and with a fifth bit of each element in 32 bytes before the others Q5_K."""
+    data = random_blocks(random, rows, columns, 256, size, {0: most, 2: 0.0125})
     values = np.zeros((len(data), 256), np.float32)
-    s, q = data[:, 4:16].astype(np.int32), data[:, 16:].astype(np.int32)
+    s, q = data[:, 4:16].astype(np.int32), data[:, size - 128:].astype(np.int32)
     d, dmin = half_at(data, 0)[:, 0], half_at(data, 2)[:, 0]
     for j in range(8):
-        if j < 4:
-            sc, mn = s[:, j] & 63, s[:, j + 4] & 63
-        else:
-            sc = s[:, j + 4] & 15 | (s[:, j - 4] >> 6) << 4
-            mn = s[:, j + 4] >> 4 | (s[:, j] >> 6) << 4
+        sc, mn = sub_block_scales(s, j)
         part = q[:, 32 * (j // 2):32 * (j // 2) + 32] >> 4 * (j % 2) & 15
+        if high_bits:
+            part += 16 * (data[:, 16:48].astype(np.int32) >> j & 1)
         values[:, 32 * j:32 * j + 32] = (d * sc)[:, None] * part - (dmin * mn)[:, None]
     return data.tobytes(), values.reshape(rows, columns)
+
+
+def random_q4_k(random, rows, columns):
+    return random_k_blocks(random, rows, columns, 144, 0.002, high_bits=False)
+
+
+def random_q5_k(random, rows, columns):
+    return random_k_blocks(random, rows, columns, 176, 0.001, high_bits=True)
