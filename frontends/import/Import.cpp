@@ -38,12 +38,15 @@ static std::string join(StringRef folder, StringRef name) {
 /// What to do about a file that is no part of a Hugging Face folder.
 static Error refuseFile(StringRef file) {
   std::string extension = path::extension(file).lower();
-  if (extension == ".gguf")
+  if (extension == ".gguf") {
+    if (Error error = MappedFile::open(file).takeError())
+      return error;
     return fileError(file,
                      GgufFile::isGguf(file)
                          ? "expected a Hugging Face folder, found a GGUF file in it; give the "
                            "path of that file"
                          : "expected a GGUF file, found one that does not begin as GGUF");
+  }
   if (extension == ".onnx")
     return fileError(file, "ONNX files are not read; give a Hugging Face folder (config.json and "
                            "model.safetensors)");

@@ -81,12 +81,16 @@ struct TestGguf {
     std::erase_if(tensors, [&](const Tensor &t) { return t.name == name; });
   }
 
-  static TestGguf make() {
+  /// With widths of an eighth: about 4 KiB, so that a test may try every byte of it.
+  static TestGguf makeSmall() { return make(8); }
+  static TestGguf make(uint32_t divisor = 1) {
     TestGguf file;
+    const uint32_t hidden = 128 / divisor, wide = 256 / divisor;
     file.setString("general.architecture", "bitnet-b1.58");
     const std::pair<const char *, uint32_t> sizes[] = {
-        {"context_length", 64},       {"embedding_length", 128},   {"block_count", 1},
-        {"feed_forward_length", 256}, {"attention.head_count", 2}, {"attention.head_count_kv", 1}};
+        {"context_length", 64},      {"embedding_length", hidden},
+        {"block_count", 1},          {"feed_forward_length", wide},
+        {"attention.head_count", 2}, {"attention.head_count_kv", 1}};
     for (auto [key, value] : sizes)
       file.setNumber(std::string("bitnet-b1.58.") + key, value);
     file.setReal("bitnet-b1.58.attention.layer_norm_rms_epsilon", 1e-5f);
@@ -104,19 +108,19 @@ struct TestGguf {
       data += raw(1.0f) + std::string(28, '\0');
       file.tensors.push_back({"blk.0." + name + ".weight", {columns, rows}, 36, data});
     };
-    floats("token_embd", {128, 8});
-    floats("blk.0.attn_norm", {128});
-    trits("attn_q", 128, 128);
-    trits("attn_k", 128, 64);
-    trits("attn_v", 128, 64);
-    floats("blk.0.attn_sub_norm", {128});
-    trits("attn_output", 128, 128);
-    floats("blk.0.ffn_norm", {128});
-    trits("ffn_gate", 128, 256);
-    trits("ffn_up", 128, 256);
-    floats("blk.0.ffn_sub_norm", {256});
-    trits("ffn_down", 256, 128);
-    floats("output_norm", {128});
+    floats("token_embd", {hidden, 8});
+    floats("blk.0.attn_norm", {hidden});
+    trits("attn_q", hidden, hidden);
+    trits("attn_k", hidden, hidden / 2);
+    trits("attn_v", hidden, hidden / 2);
+    floats("blk.0.attn_sub_norm", {hidden});
+    trits("attn_output", hidden, hidden);
+    floats("blk.0.ffn_norm", {hidden});
+    trits("ffn_gate", hidden, wide);
+    trits("ffn_up", hidden, wide);
+    floats("blk.0.ffn_sub_norm", {wide});
+    trits("ffn_down", wide, hidden);
+    floats("output_norm", {hidden});
     return file;
   }
 
