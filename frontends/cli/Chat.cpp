@@ -264,7 +264,8 @@ static Error talk(Chat &chat, bool terminal) {
   InterruptGuard guard;
   Lines lines;
   if (terminal)
-    errs() << "/clear begins anew, /quit or Ctrl-D ends; Ctrl-C stops an answer\n";
+    errs() << "/clear begins anew, /quit or Ctrl-D ends; Ctrl-C stops an answer, or ends where "
+              "there is none\n";
   while (true) {
     if (terminal)
       errs() << "> ";

@@ -7,12 +7,15 @@
 
 #include "frontends/cli/ChatTemplate.h"
 
-#include "frontends/cli/Support.h"
 #include "llvm/ADT/StringExtras.h"
 
 using namespace llvm;
 
 namespace tern::cli {
+
+static Error refuse(const Twine &message) {
+  return createStringError(inconvertibleErrorCode(), message);
+}
 
 namespace {
 
@@ -67,11 +70,14 @@ std::vector<ChatPiece> renderLlama3(ArrayRef<ChatMessage> messages, bool) {
   return prompt.take();
 }
 
+/// Answers end with the token that ends a text, questions do not.
 std::vector<ChatPiece> renderFalcon3(ArrayRef<ChatMessage> messages, bool) {
   Prompt prompt;
   for (const ChatMessage &message : messages) {
-    prompt.special(("<|" + name(message.role) + "|>").str());
-    prompt.text("\n" + Twine(message.text) + "\n");
+    prompt.special(("<|" + name(message.role) + "|>").str()).text("\n" + Twine(message.text));
+    if (message.role == Role::Assistant)
+      prompt.special("<|endoftext|>");
+    prompt.text("\n");
   }
   return prompt.special("<|assistant|>").text("\n").take();
 }
@@ -152,7 +158,10 @@ constexpr StringLiteral kBitnetNot[] = {"<|start_header_id|>", "<|im_start|>", "
 constexpr StringLiteral kLlama3Has[] = {"<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>",
                                         "| trim", "bos_token"};
 constexpr StringLiteral kLlama3Not[] = {"Cutting Knowledge", "date_string", "tools", "You are"};
-constexpr StringLiteral kFalcon3Has[] = {"<|assistant|>", "<|user|>"};
+// Not the related forms that end each message with a token.
+constexpr StringLiteral kFalcon3Has[] = {"<|system|>\\n' + message['content'] + '\\n'",
+                                         "<|user|>\\n' + message['content'] + '\\n'",
+                                         "<|assistant|>\\n' + message['content'] + eos_token"};
 constexpr StringLiteral kFalcon3Not[] = {"<|im_start|>", "<|end|>", "<|eot_id|>",
                                          "You are",      "</s>",    "[INST]"};
 constexpr StringLiteral kQwen3Has[] = {"<|im_start|>", "<|im_end|>", "enable_thinking", "</think>",
@@ -161,8 +170,13 @@ constexpr StringLiteral kQwen3Not[] = {"You are Qwen", "You are a helpful"};
 constexpr StringLiteral kChatMLHas[] = {"<|im_start|>", "<|im_end|>", "add_generation_prompt"};
 constexpr StringLiteral kChatMLNot[] = {"You are", "think", "tools", "trim", "strip"};
 
+// The official GGUF file of 2B4T has a form that the model was never trained on, and that leads it
+// astray: its own is meant.
+constexpr StringLiteral kWrongBitnetHas[] = {"Human: ", "BITNETAssistant: "};
+
 const Marks kMarks[] = {
-    {"bitnet", kBitnetHas, kBitnetNot},    {"llama3", kLlama3Has, kLlama3Not},
+    {"bitnet", kBitnetHas, kBitnetNot},    {"bitnet", kWrongBitnetHas, {}},
+    {"llama3", kLlama3Has, kLlama3Not},
     {"falcon3", kFalcon3Has, kFalcon3Not}, {"qwen3", kQwen3Has, kQwen3Not},
     {"chatml", kChatMLHas, kChatMLNot},
 };
@@ -180,18 +194,50 @@ Expected<const ChatTemplate *> findChatTemplate(StringRef name) {
   for (const ChatTemplate &known : kTemplates)
     if (known.name == name)
       return &known;
-  return makeError("unknown chat template '" + name + "', expected one of " + chatTemplateNames());
+  return refuse("unknown chat template '" + name + "', expected one of " + chatTemplateNames());
 }
 
-Expected<const ChatTemplate *> recogniseChatTemplate(StringRef text) {
-  if (text.empty())
-    return makeError("the model has no chat template; --template NAME chooses one of " +
+/// The next "{% ... %}" of `text` from `at` on: its first two words; `at` moves behind it.
+static std::optional<std::pair<StringRef, StringRef>> nextTag(StringRef text, size_t &at) {
+  size_t begin = text.find("{%", at), end = text.find("%}", begin);
+  if (begin == StringRef::npos || end == StringRef::npos)
+    return std::nullopt;
+  at = end + 2;
+  auto [word, rest] = text.slice(begin + 2, end).trim("-+ \t\r\n").split(' ');
+  return std::make_pair(word, rest.trim());
+}
+
+/// What is left of a template that begins with "if tools" when there are none: its "else" and what
+/// follows the "endif".
+static std::string withoutTools(StringRef text) {
+  size_t at = 0, elseEnd = 0;
+  auto first = nextTag(text, at);
+  if (!first || first->first != "if" || first->second != "tools")
+    return text.str();
+  for (unsigned depth = 1; auto tag = nextTag(text, at);) {
+    StringRef word = tag->first;
+    if (word == "else" && depth == 1)
+      elseEnd = at;
+    depth += word == "if" || word == "for";
+    depth -= word == "endif" || word == "endfor";
+    if (depth)
+      continue;
+    size_t endif = text.take_front(at).rfind("{%");
+    return (elseEnd ? text.slice(elseEnd, endif) : "").str() + text.substr(at).str();
+  }
+  return text.str();
+}
+
+Expected<const ChatTemplate *> recogniseChatTemplate(StringRef whole) {
+  if (whole.empty())
+    return refuse("the model has no chat template; --template NAME chooses one of " +
                      chatTemplateNames());
-  auto inText = [&](StringRef mark) { return text.contains(mark); };
+  std::string text = withoutTools(whole);
+  auto inText = [&](StringRef mark) { return StringRef(text).contains(mark); };
   for (const Marks &marks : kMarks)
     if (all_of(marks.has, inText) && none_of(marks.hasNot, inText))
       return findChatTemplate(marks.name);
-  return makeError("the model's chat template is none of those known exactly (" +
+  return refuse("the model's chat template is none of those known exactly (" +
                    chatTemplateNames() + "); --template NAME takes one of them all the same");
 }
 

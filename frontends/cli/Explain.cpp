@@ -31,13 +31,15 @@ using Groups = std::map<std::pair<std::string, std::string>, Group>;
 } // namespace
 
 static StringRef classOf(StringRef name, size_t rank) {
+  if (name.ends_with("scale") || name.ends_with(".scales") || name.ends_with(".biases"))
+    return "scales and others";
   if (name.contains("embd") || name.contains("embed_tokens"))
     return "embedding";
   if (name.starts_with("output.") || name.contains("lm_head"))
     return "head";
   if (name.contains("norm") || name.contains("layernorm") || name.contains("_ln."))
     return "norms";
-  if (name.contains("scale") || name.contains("biases") || rank < 2)
+  if (rank < 2)
     return "scales and others";
   if (name.contains("ffn") || name.contains("mlp"))
     return "feed forward";
@@ -60,16 +62,26 @@ static void addTensor(Groups &groups, StringRef name, StringRef dtype, ArrayRef<
   group.bytes += bytes;
 }
 
+static void printGroup(StringRef name, StringRef type, const Group &group, raw_ostream &out) {
+  out << "  " << left_justify(name, 19) << left_justify(type, 9)
+      << right_justify(std::to_string(group.tensors), 5) << " tensors "
+      << right_justify(formatBytes(group.bytes), 11);
+  if (group.weights)
+    out << format("  %.4g bits a weight",
+                  8.0 * static_cast<double>(group.bytes) / static_cast<double>(group.weights));
+  out << '\n';
+}
+
 static void printGroups(const Groups &groups, raw_ostream &out) {
+  Group all;
   for (const auto &[key, group] : groups) {
-    out << "  " << left_justify(key.first, 19) << left_justify(key.second, 9)
-        << right_justify(std::to_string(group.tensors), 5) << " tensors "
-        << right_justify(formatBytes(group.bytes), 11);
-    if (group.weights)
-      out << format("  %.4g bits a weight",
-                    8.0 * static_cast<double>(group.bytes) / static_cast<double>(group.weights));
-    out << '\n';
+    printGroup(key.first, key.second, group, out);
+    all.tensors += group.tensors, all.bytes += group.bytes;
+    // What scales a matrix is no weight of its own.
+    all.weights += key.first == "scales and others" ? 0 : group.weights;
   }
+  if (all.weights)
+    printGroup("all", "", all, out);
 }
 
 static void printTemplate(StringRef text, raw_ostream &out) {
@@ -121,11 +133,12 @@ static void explainHeader(StringRef path, raw_ostream &out) {
     out << "  type " << type << ": " << count << " tensors\n";
 }
 
-static void explainGguf(StringRef path, raw_ostream &out) {
+static bool explainGguf(StringRef path, raw_ostream &out) {
   auto file = import::GgufFile::open(path);
   if (!file) {
     consumeError(file.takeError());
-    return explainHeader(path, out);
+    explainHeader(path, out);
+    return true;
   }
   printMetadata(file->metadata(), out);
   Groups groups;
@@ -136,6 +149,7 @@ static void explainGguf(StringRef path, raw_ostream &out) {
   printGroups(groups, out);
   for (const std::string &warning : file->warnings())
     out << "warning: " << warning << '\n';
+  return !groups.empty();
 }
 
 static void explainFolder(StringRef folder, raw_ostream &out) {
@@ -167,11 +181,11 @@ static void explainFolder(StringRef folder, raw_ostream &out) {
   printGroups(groups, out);
 }
 
-void explainCheckpoint(StringRef path, raw_ostream &out) {
+bool explainCheckpoint(StringRef path, raw_ostream &out) {
   if (import::GgufFile::isGguf(path)) {
-    explainGguf(path, out);
+    bool hasModel = explainGguf(path, out);
     out.flush();
-    return;
+    return hasModel;
   }
   StringRef parent = sys::path::parent_path(path);
   StringRef folder = sys::fs::is_directory(path) ? path : parent.empty() ? "." : parent;
@@ -179,9 +193,10 @@ void explainCheckpoint(StringRef path, raw_ostream &out) {
   SmallString<256> configuration(folder);
   sys::path::append(configuration, "config.json");
   if (!sys::fs::exists(configuration))
-    return;
+    return true;
   explainFolder(folder, out);
   out.flush();
+  return true;
 }
 
 void explainPrecision(StringRef card, raw_ostream &out) {

@@ -15,8 +15,9 @@ namespace tern::cli {
 
 /// Says what a GGUF file or a Hugging Face folder holds: architecture, tokenizer, chat template,
 /// and how each class of tensors is encoded. Shows what it can of files that the importer refuses,
-/// whose errors are the importer's to report.
-void explainCheckpoint(llvm::StringRef path, llvm::raw_ostream &out);
+/// whose errors are the importer's to report. False where that is all: a vocabulary without a
+/// model.
+bool explainCheckpoint(llvm::StringRef path, llvm::raw_ostream &out);
 
 /// Says from a model card what will run in which precision.
 void explainPrecision(llvm::StringRef card, llvm::raw_ostream &out);

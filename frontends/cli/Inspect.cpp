@@ -142,8 +142,8 @@ static Error inspectIR(StringRef path, bool asJson) {
 }
 
 static Error inspectCheckpoint(const InspectFlags &flags) {
-  if (!flags.json)
-    explainCheckpoint(flags.model, outs());
+  if (!flags.json && !explainCheckpoint(flags.model, outs()))
+    return Error::success();
   mlir::DialectRegistry registry;
   registerCompilerDialects(registry);
   mlir::MLIRContext context(registry);

@@ -7,10 +7,10 @@
 
 #include "frontends/import/GgufModel.h"
 
+#include "frontends/import/ConfigParts.h"
 #include "frontends/import/Gguf.h"
 #include "frontends/import/families/Family.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/Support/FormatVariadic.h"
 
 #include <cmath>
 
@@ -112,8 +112,7 @@ static Error refuseKeys(const GgufMetadata &metadata, Keys &keys) {
     if (!value)
       return value.takeError();
     if (*value != key.neutral && *value != 0)
-      return metadata.error(name, "expected " + Twine(static_cast<int>(key.neutral)) + ", found " +
-                                      formatv("{0}", *value).str() +
+      return metadata.error(name, "expected " + shown(key.neutral) + ", found " + shown(*value) +
                                       ": no block of this importer computes with it");
   }
   Expected<bool> causal = metadata.getBooleanOr(keys.name("attention.causal"), true);

@@ -22,6 +22,9 @@ Expected<ImportedModel> importGguf(mlir::MLIRContext &context, StringRef path,
   if (!file)
     return file.takeError();
   const GgufMetadata &metadata = file->metadata();
+  if (file->checkpoint().tensors().empty())
+    return fileError(path, "a vocabulary without tensors: tern tokenize reads it, there is no "
+                           "model to run");
   Expected<Config> config = readGgufConfig(*file);
   if (!config)
     return config.takeError();

@@ -9,6 +9,7 @@
 
 #include "dialect/BlockFormats.h"
 #include "frontends/import/TernaryFloats.h"
+#include "frontends/import/families/Family.h"
 #include "llvm/ADT/StringSwitch.h"
 
 #include <cmath>
@@ -240,6 +241,9 @@ Error Weights::refuseKnown(const TensorInfo &tensor) const {
         tensor, "a norm in front of each projection (BitNet embedding models) is not supported");
   if (name.ends_with("_proj.rms_norm.weight"))
     return checkpoint.error(tensor, "a norm inside each linear layer is not supported");
+  if (name.contains("_sub_norm.") || name.contains("inner_attn_ln") || name.contains("q_norm."))
+    return checkpoint.error(tensor, "a norm that blocks of the family " + config.family->name +
+                                        " do not have: is the architecture right?");
   if (name.contains("_exps.") || name.contains(".experts."))
     return checkpoint.error(tensor, "mixtures of experts are not supported");
   return Error::success();

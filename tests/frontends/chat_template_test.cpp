@@ -72,9 +72,54 @@ TEST(ChatTemplate, RecognisesByMarks) {
             "chatml");
 }
 
+/// The loop of the Falcon 3 models; newer files have it in the else of a branch about tools.
+const std::string kFalconLoop =
+    R"({%- for message in messages %}{%- if message['role'] == 'system' %})"
+    R"({{- '<|system|>\n' + message['content'] + '\n' }}{%- elif message['role'] == 'user' %})"
+    R"({{- '<|user|>\n' + message['content'] + '\n' }}{%- elif message['role'] == 'assistant' %})"
+    R"({{- '<|assistant|>\n' + message['content'] + eos_token + '\n' }}{%- endif %}{%- endfor %})"
+    R"({{- '<|assistant|>\n' if add_generation_prompt }})";
+
+std::string besideTools(const std::string &loop) {
+  return "{%- if tools %}{{- 'You are an assistant that calls functions' }}{% for t in tools %}"
+         "{% if t %}{{ t }}{% else %}-{% endif %}{% endfor %}\n{%- else %}" +
+         loop + "{%- endif %}";
+}
+
+TEST(ChatTemplate, RecognisesFalcon3) {
+  EXPECT_EQ(recognised(kFalconLoop), "falcon3");
+  EXPECT_EQ(recognised(besideTools(kFalconLoop)), "falcon3");
+  EXPECT_EQ(render("falcon3"), "[<|system|>]\nBe brief.\n[<|user|>]\n Hi <|eot_id|> \n"
+                               "[<|assistant|>]\n<think>\nhm\n</think>\n\nHello.[<|endoftext|>]\n"
+                               "[<|user|>]\nBye\n[<|assistant|>]\n");
+}
+
+TEST(ChatTemplate, ABranchForToolsIsNotLookedAt) {
+  std::string turn = R"({{'<|im_start|>' + message['role'] + '\n' + message['content'] + )"
+                     R"('<|im_end|>\n'}}{% if add_generation_prompt %}{{ 'x' }}{% endif %})";
+  EXPECT_EQ(recognised(turn), "chatml");
+  EXPECT_EQ(recognised(besideTools(turn)), "chatml");
+  EXPECT_EQ(recognised(besideTools(turn + "{{ '<think></think>' if enable_thinking }}")), "qwen3");
+  // The same words where no tools are asked for.
+  EXPECT_NE(recognised(turn + "{% if tools %}You are an assistant{% endif %}"), "chatml");
+  EXPECT_NE(recognised(besideTools("You are here " + turn)), "chatml");
+  for (StringRef broken : {"{% if tools %}", "{% if tools %}{% else %}", "{% if tools", "{%"})
+    EXPECT_TRUE(StringRef(recognised(broken)).contains("none of those known")) << broken.str();
+}
+
+TEST(ChatTemplate, TheWrongFormInFilesOf2B4TMeansTheRightOne) {
+  EXPECT_EQ(recognised("{% if message['role'] == 'user' %}{{ 'Human: ' + message['content'] + "
+                       "'\n\nBITNETAssistant: ' + eos_token }}{% endif %}"),
+            "bitnet");
+}
+
 TEST(ChatTemplate, RefusesWhatIsNotKnownExactly) {
   for (StringRef text :
        {"{{ messages }}", "[INST] <|user|> <|assistant|>",
+        // A token after each message: Zephyr, not Falcon.
+        "{{ '<|system|>\\n' + message['content'] + eos_token }}"
+        "{{ '<|user|>\\n' + message['content'] + eos_token }}"
+        "{{ '<|assistant|>\\n' + message['content'] + eos_token }}",
         "<|im_start|><|im_end|>add_generation_prompt You are Qwen, created by",
         "<|start_header_id|><|end_header_id|><|eot_id|>| trim bos_token Cutting Knowledge"})
     EXPECT_TRUE(StringRef(recognised(text)).contains("none of those known exactly")) << text.str();

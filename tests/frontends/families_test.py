@@ -193,7 +193,8 @@ def refusals():
     add_gguf("logit scale", "logit_scale", with_keys(llama__logit_scale=0.5))
     add_gguf("old rope scale", "rope.scale_linear", with_keys(llama__rope__scale_linear=2.0))
     add_gguf("layer that is not there", "blk.2.attn_q.weight", with_keys(llama__block_count=3))
-    add("gguf sub-norms in a llama file", gguf("bitnet-2b", "llama", "TQ2_0"), "attn_sub_norm")
+    add("gguf sub-norms in a llama file", gguf("bitnet-2b", "llama", "TQ2_0"),
+        "a norm that blocks of the family llama do not have")
     add("gate of another family", hf("llama", "row"), "have no such gate function", "--gate=relu2")
     add("part 2 of 2", lambda folder, seed: second_part(folder, seed), "-00001-of-00002.gguf")
     return result

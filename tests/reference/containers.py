@@ -6,13 +6,19 @@
 import json
 import struct
 
-import numpy as np
-
 GGML_TYPES = {"F32": 0, "F16": 1, "BF16": 30, "Q4_0": 2, "Q4_1": 3, "Q5_0": 6, "Q8_0": 8, "Q4_K": 12, "Q5_K": 13,
               "Q6_K": 14,
               "TQ1_0": 34, "TQ2_0": 35, "I2_S": 36, "Q2_0": 42, "IQ1_BN": 134, "IQ2_BN": 135,
               "PQ2_0": 142, "PTQ1_0": 143}
 ALIGN = 32
+
+
+class U16(int):
+    """A number of type u16 in GGUF, where a plain int is u32."""
+
+
+class I32(int):
+    """The same of i32."""
 
 
 def write_safetensors(path, tensors):
@@ -94,9 +100,12 @@ def gguf_value(value):
         return struct.pack("<I", 8) + gguf_string(value)
     if isinstance(value, bool):
         return struct.pack("<IB", 7, value)
-    if isinstance(value, np.uint16):
+    if isinstance(value, list):
+        kind, pack = ((8, gguf_string) if isinstance(value[0], str) else (5, lambda number: struct.pack("<i", number)))
+        return struct.pack("<IIQ", 9, kind, len(value)) + b"".join(map(pack, value))
+    if isinstance(value, U16):
         return struct.pack("<IH", 2, value)
-    if isinstance(value, np.int32):
+    if isinstance(value, I32):
         return struct.pack("<Ii", 5, value)
     if isinstance(value, int):
         return struct.pack("<II", 4, value)
@@ -123,7 +132,7 @@ def write_gguf_parts(path, metadata, tensors, parts):
     names = list(tensors)
     paths = []
     for part in range(parts):
-        split = {"split.no": np.uint16(part), "split.count": np.uint16(parts), "split.tensors.count": np.int32(len(names))}
+        split = {"split.no": U16(part), "split.count": U16(parts), "split.tensors.count": I32(len(names))}
         paths.append(path[:-len(".gguf")] + "-%05d-of-%05d.gguf" % (part + 1, parts))
         write_gguf(paths[-1], {**(metadata if part == 0 else {}), **split},
                    {name: tensors[name] for name in names[part::parts]})

@@ -4,13 +4,11 @@
 """A decoder in NumPy, as plainly as it can be said, a token at a time, in binary64.
 
 8-bit activations are whole numbers, rint(x * s) with s = 1 / max |x| * 127, each step in binary32, with one s for a
-token or for each group of its columns. Where x * s lies
-within TIE of a number and a half, the last bit of x decides, and one step there moves the logits a thousand times more
-than all other rounding does. So a row takes a set of `flips`: such places that are rounded to the other side. `explain`
-finds the few flips that make a row of logits fit, or gives the row without any.
+token or for each group of its columns. Where x * s lies within TIE of a number and a half, the last bit of x decides,
+and one step there moves the logits a thousand times more than all other rounding does. So a row takes a set of `flips`:
+such places that are rounded to the other side. `explain` finds the few flips that make a row of logits fit, or gives
+the row without any.
 """
-
-import itertools
 
 import numpy as np
 
