@@ -175,10 +175,9 @@ constexpr StringLiteral kChatMLNot[] = {"You are", "think", "tools", "trim", "st
 constexpr StringLiteral kWrongBitnetHas[] = {"Human: ", "BITNETAssistant: "};
 
 const Marks kMarks[] = {
-    {"bitnet", kBitnetHas, kBitnetNot},    {"bitnet", kWrongBitnetHas, {}},
-    {"llama3", kLlama3Has, kLlama3Not},
-    {"falcon3", kFalcon3Has, kFalcon3Not}, {"qwen3", kQwen3Has, kQwen3Not},
-    {"chatml", kChatMLHas, kChatMLNot},
+    {"bitnet", kBitnetHas, kBitnetNot}, {"bitnet", kWrongBitnetHas, {}},
+    {"llama3", kLlama3Has, kLlama3Not}, {"falcon3", kFalcon3Has, kFalcon3Not},
+    {"qwen3", kQwen3Has, kQwen3Not},    {"chatml", kChatMLHas, kChatMLNot},
 };
 
 } // namespace
@@ -231,14 +230,14 @@ static std::string withoutTools(StringRef text) {
 Expected<const ChatTemplate *> recogniseChatTemplate(StringRef whole) {
   if (whole.empty())
     return refuse("the model has no chat template; --template NAME chooses one of " +
-                     chatTemplateNames());
+                  chatTemplateNames());
   std::string text = withoutTools(whole);
   auto inText = [&](StringRef mark) { return StringRef(text).contains(mark); };
   for (const Marks &marks : kMarks)
     if (all_of(marks.has, inText) && none_of(marks.hasNot, inText))
       return findChatTemplate(marks.name);
-  return refuse("the model's chat template is none of those known exactly (" +
-                   chatTemplateNames() + "); --template NAME takes one of them all the same");
+  return refuse("the model's chat template is none of those known exactly (" + chatTemplateNames() +
+                "); --template NAME takes one of them all the same");
 }
 
 } // namespace tern::cli

@@ -9,8 +9,7 @@
 #include "frontends/import/Card.h"
 #include "frontends/import/Decoder.h"
 #include "frontends/import/Import.h"
-#include "frontends/import/families/Bitnet.h"
-#include "frontends/import/families/Qwen3.h"
+#include "frontends/import/families/Family.h"
 
 #include "mlir/IR/Verifier.h"
 #include "llvm/ADT/STLExtras.h"
@@ -21,6 +20,8 @@ using namespace tern::ternary;
 using mlir::RankedTensorType;
 
 namespace tern::import {
+
+extern const Family kBitnet, kQwen3;
 
 namespace {
 struct Shape {

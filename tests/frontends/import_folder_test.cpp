@@ -86,7 +86,7 @@ static const ModelCase kTensorCases[] = {
        m.tensors.push_back(m.tensor(kLayer + "self_attn.attn_sub_norm.weight"));
        m.tensors.back().name = kLayer + "self_attn.inner_attn_ln.weight";
      },
-     "no part of the model uses"},
+     "a norm that blocks of the family bitnet do not have"},
     {"another head", // Tied, and not a copy.
      [](TestModel &m) {
        m.tensors.push_back(m.tensor("model.embed_tokens.weight"));
@@ -381,15 +381,16 @@ TEST(ImportFolder, NoPrefixAndNoChangedByteOfASmallModelCrashes) {
     return good;
   };
   ASSERT_TRUE(attempt(seed));
-  // The parsers see every prefix and byte in their own tests; here a spread of them goes all the
-  // way.
-  constexpr size_t kStride = 13;
-  for (size_t length = 0; length < seed.size(); length += kStride)
+  for (size_t length = 0; length < seed.size(); ++length)
     EXPECT_FALSE(attempt(seed.substr(0, length))) << length;
-  for (size_t i = 0; i < seed.size(); i += kStride)
-    for (unsigned char value : {0x00, 0xff, 0x80, seed[i] ^ 1}) {
+  size_t good = 0;
+  for (size_t i = 0; i < seed.size(); ++i)
+    for (unsigned char value : {0xff, seed[i] ^ 1}) {
       std::string changed = seed;
       changed[i] = static_cast<char>(value);
-      attempt(changed);
+      good += attempt(changed);
     }
+  // Most bytes of a header cannot change, most trits and floats can.
+  EXPECT_GT(good, seed.size() / 8);
+  EXPECT_LT(good, 2 * seed.size() * 7 / 8);
 }

@@ -324,3 +324,24 @@ TEST(Safetensors, NoPrefixAndNoChangedByteCrashes) {
     }
   EXPECT_GT(taken, 0u);
 }
+
+TEST(Safetensors, NoPrefixAndNoChangedByteOfAnIndexCrashes) {
+  std::string seed = "{\"metadata\":{\"total_size\":7},\"weight_map\":{\"a.weight\":"
+                     "\"m-1.safetensors\",\"b\\u0041\":\"m-2.safetensors\"}}";
+  auto read = [](const std::string &text) {
+    auto shards = parseShardIndex("index.json", text);
+    bool good = bool(shards);
+    if (!good)
+      consumeError(shards.takeError());
+    return good;
+  };
+  ASSERT_TRUE(read(seed));
+  for (size_t length = 0; length < seed.size(); ++length)
+    EXPECT_FALSE(read(seed.substr(0, length))) << length;
+  for (size_t i = 0; i < seed.size(); ++i)
+    for (int value = 0; value < 256; ++value) {
+      std::string changed = seed;
+      changed[i] = static_cast<char>(value);
+      read(changed);
+    }
+}

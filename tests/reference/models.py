@@ -15,11 +15,19 @@ import numpy as np
 import containers
 import packings as enc
 
+# hf_class and norms are what Hugging Face checkpoints say: `norms` are those that other families do not have.
 FAMILIES = {
-    "bitnet-2b": dict(gate="relu2", sub_norms=True, tied=True, theta=500000.0, hidden=256, heads=4, head=64),
-    "bitnet-xl": dict(gate="silu", sub_norms=True, tied=False, theta=10000.0, hidden=256, heads=4, head=64),
-    "llama": dict(gate="silu", tied=False, theta=1000042.0, hidden=256, heads=8, head=32),
-    "qwen3": dict(gate="silu", head_norms=True, tied=True, theta=1000000.0, hidden=256, heads=4, head=128),
+    "bitnet-2b": dict(gate="relu2", tied=True, theta=500000.0, hidden=256, heads=4, head=64,
+                      hf_class="BitNetForCausalLM",
+                      norms={"attn_sub_norm": "self_attn.attn_sub_norm", "ffn_sub_norm": "mlp.ffn_sub_norm"}),
+    "bitnet-xl": dict(gate="silu", tied=False, theta=10000.0, hidden=256, heads=4, head=64,
+                      hf_class="BitnetForCausalLM",
+                      norms={"attn_sub_norm": "self_attn.inner_attn_ln", "ffn_sub_norm": "mlp.ffn_layernorm"}),
+    "llama": dict(gate="silu", tied=False, theta=1000042.0, hidden=256, heads=8, head=32,
+                  hf_class="LlamaForCausalLM", norms={}),
+    "qwen3": dict(gate="silu", tied=True, theta=1000000.0, hidden=256, heads=4, head=128,
+                  hf_class="Qwen3ForCausalLM",
+                  norms={"attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm"}),
 }
 ENCODERS = {"TQ1_0": (enc.tq1_0, 256), "TQ2_0": (enc.tq2_0, 256), "Q2_0": (enc.q2_0, 64),
             "PQ2_0": (enc.pq2_0, 128), "PTQ1_0": (enc.ptq1_0, 128), "IQ1_BN": (enc.iq1_bn, 0),
@@ -60,12 +68,10 @@ def linear_shapes(c):
 
 
 def norm_sizes(family, c):
-    norms = {"attn_norm": c["hidden"], "ffn_norm": c["hidden"]}
-    if FAMILIES[family].get("sub_norms"):
-        norms.update(attn_sub_norm=c["heads"] * c["head"], ffn_sub_norm=c["ffn"])
-    if FAMILIES[family].get("head_norms"):
-        norms.update(attn_q_norm=c["head"], attn_k_norm=c["head"])
-    return norms
+    wide = {"attn_sub_norm": c["heads"] * c["head"], "ffn_sub_norm": c["ffn"], "attn_q_norm": c["head"],
+            "attn_k_norm": c["head"]}
+    return {"attn_norm": c["hidden"], "ffn_norm": c["hidden"],
+            **{name: wide[name] for name in FAMILIES[family]["norms"]}}
 
 
 class Writer:
@@ -122,12 +128,7 @@ def scales_of(writer, t, group):
 
 HF_NAMES = {"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm", "attn_q": "self_attn.q_proj",
             "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
-            "attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm", "ffn_gate": "mlp.gate_proj",
-            "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
-HF_SUB_NORMS = {"bitnet-2b": {"attn_sub_norm": "self_attn.attn_sub_norm", "ffn_sub_norm": "mlp.ffn_sub_norm"},
-                "bitnet-xl": {"attn_sub_norm": "self_attn.inner_attn_ln", "ffn_sub_norm": "mlp.ffn_layernorm"}}
-HF_CLASSES = {"bitnet-2b": "BitNetForCausalLM", "bitnet-xl": "BitnetForCausalLM", "llama": "LlamaForCausalLM",
-              "qwen3": "Qwen3ForCausalLM"}
+            "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
 
 
 def hf_name(family, name):
@@ -135,13 +136,13 @@ def hf_name(family, name):
     if name in top:
         return top[name]
     _, layer, rest = name.split(".")
-    return "model.layers.%s.%s" % (layer, {**HF_NAMES, **HF_SUB_NORMS.get(family, {})}[rest])
+    return "model.layers.%s.%s" % (layer, {**HF_NAMES, **FAMILIES[family]["norms"]}[rest])
 
 
 def hf_config(family, c):
     """The rotary embedding is written as in transformers 5 where it is more than a theta."""
     rope = ({"rope_parameters": {**c["rope"], "rope_theta": c["theta"]}} if c["rope"] else {"rope_theta": c["theta"]})
-    return {**rope, "architectures": [HF_CLASSES[family]], "hidden_act": c["gate"], "hidden_size": c["hidden"],
+    return {**rope, "architectures": [FAMILIES[family]["hf_class"]], "hidden_act": c["gate"], "hidden_size": c["hidden"],
             "intermediate_size": c["ffn"], "num_hidden_layers": c["layers"], "num_attention_heads": c["heads"],
             "num_key_value_heads": c["kv_heads"], "head_dim": c["head"], "max_position_embeddings": c["positions"],
             "rms_norm_eps": c["epsilon"], "vocab_size": c["vocabulary"], "attention_bias": False,

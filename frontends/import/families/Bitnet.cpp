@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "frontends/import/families/Bitnet.h"
+#include "frontends/import/families/Family.h"
 
 using namespace llvm;
 
@@ -35,13 +35,15 @@ static Expected<WeightForm> formWithoutQuantization(const Json &config) {
   return WeightForm::Masters;
 }
 
-constexpr Family kBitnet = {"bitnet",
-                            kArchitectures,
-                            kGgufArchitectures,
-                            kGates,
-                            kNames,
-                            ggufNames({"", "", "attn_sub_norm", "ffn_sub_norm"}),
-                            /*weightOnly=*/false,
-                            formWithoutQuantization};
+/// BitNet b1.58 2B4T (relu2, `attn_sub_norm`) and the earlier 1bitLLM models (silu,
+/// `inner_attn_ln`).
+extern constexpr Family kBitnet = {"bitnet",
+                                   kArchitectures,
+                                   kGgufArchitectures,
+                                   kGates,
+                                   kNames,
+                                   ggufNames({"", "", "attn_sub_norm", "ffn_sub_norm"}),
+                                   /*weightOnly=*/false,
+                                   formWithoutQuantization};
 
 } // namespace tern::import

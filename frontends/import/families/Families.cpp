@@ -5,10 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "frontends/import/families/Bitnet.h"
 #include "frontends/import/families/Family.h"
-#include "frontends/import/families/Llama.h"
-#include "frontends/import/families/Qwen3.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 
@@ -16,6 +13,7 @@ using namespace llvm;
 
 namespace tern::import {
 
+extern const Family kBitnet, kLlama, kQwen3;
 static constexpr const Family *kFamilies[] = {&kBitnet, &kLlama, &kQwen3};
 
 namespace {

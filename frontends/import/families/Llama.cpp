@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "frontends/import/families/Llama.h"
+#include "frontends/import/families/Family.h"
 
 using namespace llvm;
 
@@ -18,7 +18,8 @@ static constexpr GgufArchitecture kGgufArchitectures[] = {
 static constexpr GateFunction kGates[] = {GateFunction::Silu};
 static constexpr TensorNames kNames[] = {llamaNames()};
 
-constexpr Family kLlama = {"llama", kArchitectures, kGgufArchitectures, kGates,
-                           kNames,  ggufNames(),    /*weightOnly=*/true};
+/// Llama3-8B-1.58, Falcon3-1.58 and Falcon-E (8-bit activations), TriLM and BitCPM (weight-only).
+extern constexpr Family kLlama = {"llama", kArchitectures, kGgufArchitectures, kGates,
+                                  kNames,  ggufNames(),    /*weightOnly=*/true};
 
 } // namespace tern::import

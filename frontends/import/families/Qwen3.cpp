@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "frontends/import/families/Qwen3.h"
+#include "frontends/import/families/Family.h"
 
 using namespace llvm;
 
@@ -16,12 +16,13 @@ static constexpr GgufArchitecture kGgufArchitectures[] = {{"qwen3", GateFunction
 static constexpr GateFunction kGates[] = {GateFunction::Silu};
 static constexpr TensorNames kNames[] = {llamaNames({"self_attn.q_norm", "self_attn.k_norm"})};
 
-constexpr Family kQwen3 = {"qwen3",
-                           kArchitectures,
-                           kGgufArchitectures,
-                           kGates,
-                           kNames,
-                           ggufNames({"attn_q_norm", "attn_k_norm"}),
-                           /*weightOnly=*/true};
+/// Ternary Bonsai: weight-only, norms of each head's query and key.
+extern constexpr Family kQwen3 = {"qwen3",
+                                  kArchitectures,
+                                  kGgufArchitectures,
+                                  kGates,
+                                  kNames,
+                                  ggufNames({"attn_q_norm", "attn_k_norm"}),
+                                  /*weightOnly=*/true};
 
 } // namespace tern::import
