@@ -244,27 +244,33 @@ Error Weights::refuseKnown(const TensorInfo &tensor) const {
   if (name.contains("_sub_norm.") || name.contains("inner_attn_ln") || name.contains("q_norm."))
     return checkpoint.error(tensor, "a norm that blocks of the family " + config.family->name +
                                         " do not have: is the architecture right?");
-  if (name.contains("_exps.") || name.contains(".experts."))
+  if (name.contains("_exps.") || name.contains(".experts.") || name.contains("ffn_gate_inp."))
     return checkpoint.error(tensor, "mixtures of experts are not supported");
   return Error::success();
 }
 
 Error Weights::checkSurplus() const {
-  std::string text;
-  size_t surplus = 0;
+  std::string text, known;
+  size_t surplus = 0, knownCount = 0;
   constexpr size_t kListed = 5;
   for (const TensorInfo &tensor : checkpoint.tensors()) {
     StringRef name = tensor.name;
     // Old files carry the rotary frequencies, which follow from config.json.
     if (used.contains(name) || name.ends_with(".rotary_emb.inv_freq"))
       continue;
-    if (Error error = refuseKnown(tensor))
-      return error;
+    if (Error error = refuseKnown(tensor)) {
+      std::string reason = toString(std::move(error));
+      if (!knownCount++)
+        known = std::move(reason);
+    }
     if (++surplus <= kListed)
       text += (surplus > 1 ? ", \"" : "\"") + tensor.name + "\"";
   }
   if (!surplus)
     return Error::success();
+  // Among others, as in a layer too many, a reason of its own would lead astray.
+  if (knownCount == surplus)
+    return createStringError(inconvertibleErrorCode(), Twine(known));
   if (surplus > kListed)
     text += (" and " + Twine(surplus - kListed) + " more").str();
   return createStringError(inconvertibleErrorCode(),
