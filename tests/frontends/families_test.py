@@ -39,13 +39,24 @@ def gguf(family, architecture, kind, **options):
                                                  **options)
 
 
-def cases():
-    """name -> (maker, options of tern)"""
+def collect(*lists):
+    """name -> (maker, options of tern) of what the lists add"""
     result = {}
 
     def add(name, maker, *options):
         result[name] = (maker, list(options))
 
+    for each in lists:
+        each(add)
+    return result
+
+
+def cases():
+    """Every family in every encoding, in its usual shape."""
+    return collect(encodings)
+
+
+def encodings(add):
     for form in ("multiply", "online", "tensor"):
         add("hf bitnet-2b " + form, hf("bitnet-2b", form), *(["--activations=float"] if form == "tensor" else []))
     add("hf bitnet-xl online", hf("bitnet-xl", "online"))
@@ -73,9 +84,6 @@ def cases():
     for kind in ("Q2_0", "PQ2_0", "PTQ1_0", "TQ2_0"):
         add("gguf qwen3 " + kind, gguf("qwen3", "qwen3", kind, table=kind))
         add("gguf qwen3 %s int8" % kind, gguf("qwen3", "qwen3", kind, table=kind), "--activations=int8")
-    shapes(add)
-    ropes(add)
-    return result
 
 
 def shapes(add):
@@ -262,7 +270,7 @@ def main():
     golden.main()
     failures = 0
     checks = {name: lambda folder, seed, c=case: check(flags.tern, folder, c[0], c[1], seed)
-              for name, case in cases().items()}
+              for name, case in collect(encodings, shapes, ropes).items()}
     checks |= {name: lambda folder, seed, c=case: check_refused(flags.tern, folder, *c, seed)
                for name, case in refusals().items()}
     for seed, (name, run) in enumerate(checks.items(), 1):
