@@ -198,7 +198,7 @@ private:
   void emitPasses(Value begin, Value end, function_ref<void(Value block, Value lane)> body);
   void emitBody(const Place &place);
   Values emitGroups(const Place &place);
-  Values emitGroup(const Place &place, ValueRange acts, ValueRange scales, Value group,
+  Values emitGroup(const Place &place, ValueRange acts, Value scalesAt, Value group,
                    ValueRange totals);
   Values emitGroupScales(Value first);
   Values loadTokens(const Place &place, Value base, Value stride, Value group, VectorType type);
@@ -345,7 +345,7 @@ MatmulEmitter::Values MatmulEmitter::emitGroups(const Place &place) {
   Value laneScales = b.offset(blockScales, b.mul(place.lane, scaleBytes));
   Values initial(place.tokens * tile.parts, totalsStart);
   return forLoop(b.i64(0), scaleGroups, 1, initial, [&](Value scaleGroup, ValueRange totals) {
-    Values scales = emitGroupScales(b.offset(laneScales, b.mul(scaleGroup, groupBytes)));
+    Value scales = b.offset(laneScales, b.mul(scaleGroup, groupBytes));
     if (!groupsActs())
       return emitGroup(place, tokenActs, scales, scaleGroup, totals);
     Value first = b.mul(scaleGroup, scaleRatio);
@@ -373,8 +373,10 @@ MatmulEmitter::Values MatmulEmitter::emitGroupScales(Value first) {
 
 /// The totals with one more group: its sums times what they are worth.
 MatmulEmitter::Values MatmulEmitter::emitGroup(const Place &place, ValueRange acts,
-                                               ValueRange scales, Value group, ValueRange totals) {
+                                               Value scalesAt, Value group, ValueRange totals) {
+  // Scales are loaded when the sums are done: before, they would take a register from them.
   Values products = emitGroupSums(place, acts, group), tokenScales;
+  Values scales = emitGroupScales(scalesAt);
   if (groupsActs())
     tokenScales = loadTokens(place, rowScales, rowScalesStride, group, floats);
   for (int64_t i = 0; i < place.tokens * tile.parts; ++i) {
