@@ -372,8 +372,8 @@ MatmulEmitter::Values MatmulEmitter::emitGroupScales(Value first) {
 }
 
 /// The totals with one more group: its sums times what they are worth.
-MatmulEmitter::Values MatmulEmitter::emitGroup(const Place &place, ValueRange acts,
-                                               Value scalesAt, Value group, ValueRange totals) {
+MatmulEmitter::Values MatmulEmitter::emitGroup(const Place &place, ValueRange acts, Value scalesAt,
+                                               Value group, ValueRange totals) {
   // Scales are loaded when the sums are done: before, they would take a register from them.
   Values products = emitGroupSums(place, acts, group), tokenScales;
   Values scales = emitGroupScales(scalesAt);

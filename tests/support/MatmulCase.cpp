@@ -23,8 +23,8 @@ std::string MatmulShape::describe() const {
   auto field = [](const char *name, int64_t value) {
     return std::string(" ") + name + "=" + std::to_string(value);
   };
-  return field("m", m) + field("n", n) + field("k", k) + field("groups", groups) + field("scale_groups", scaleGroups) +
-         field("half_scales", halfScales) +
+  return field("m", m) + field("n", n) + field("k", k) + field("groups", groups) +
+         field("scale_groups", scaleGroups) + field("half_scales", halfScales) +
          field("blocks", blockBegin) + ".." + std::to_string(blockEnd) +
          field("acts_slack", actsSlack) + field("group_slack", groupSlack) +
          field("out_slack", outSlack) + field("residual", static_cast<int>(residual)) +
@@ -129,8 +129,8 @@ void MatmulCase::fillFloats(std::mt19937 &random) {
     const int64_t n = i / (groups * packing.rows) * packing.rows + i % packing.rows;
     scales[i] = n < shape.n ? uniform(random) : 0.0f;
     if (shape.halfScales) // some of them too small for a normal half
-      scales[i] = semantics::fromF16(
-          semantics::toF16(random() % 8 ? scales[i] : scales[i] * 1e-6f));
+      scales[i] =
+          semantics::fromF16(semantics::toF16(random() % 8 ? scales[i] : scales[i] * 1e-6f));
   }
   args.scale_bytes = shape.halfScales ? 2 : 4;
   if (shape.halfScales) {
@@ -180,10 +180,10 @@ float MatmulCase::expectedAt(int64_t m, int64_t n) const {
   for (int64_t i = 0; i < group * shape.groups; ++i)
     acc[i / group] += x[i] * trits[n * shape.k + i];
   const float *actScales = args.row_scales + m * args.row_scales_stride;
-  return kind == Acts::Int8Groups ? semantics::rescaleGroups(acc.data(), actScales, shape.groups,
-                                                             rowScale.data(), scaleGroups)
-                                  : semantics::rescale(acc.data(), rowScale.data(), shape.groups,
-                                                       *actScales);
+  return kind == Acts::Int8Groups
+             ? semantics::rescaleGroups(acc.data(), actScales, shape.groups, rowScale.data(),
+                                        scaleGroups)
+             : semantics::rescale(acc.data(), rowScale.data(), shape.groups, *actScales);
 }
 
 void MatmulCase::computeExpected() {
