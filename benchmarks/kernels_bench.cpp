@@ -158,9 +158,9 @@ double floatPeak(const KernelRow &row) {
 
 /// A call of a kernel over `copies` matrices of kN x kK.
 struct Work {
-  Work(const KernelRow &row, int64_t tokens, int64_t copies, int64_t groups)
+  Work(const KernelRow &row, int64_t tokens, int64_t copies, int64_t groups, int64_t scaleSize)
       : blocks(row.packing.rowBlocks(kN)), weightBytes(row.packing.packedBytes(kN, kK)),
-        weight(weightBytes * copies, 0x55), scaleBytes(kN * 4 * groups),
+        weight(weightBytes * copies, 0x55), scaleBytes(kN * scaleSize * groups),
         scale(scaleBytes * copies + 64, 0), acts(tokens * actsStride(row), 0),
         offsets(tokens * 4 * groups, 0), rowScales(tokens * 4 * groups, 0),
         out(tokens * paddedRow(kN) * 4, 0) {
@@ -175,6 +175,7 @@ struct Work {
     args.block_end = blocks;
     args.k_tiles = row.packing.kTiles(kK);
     args.groups = args.scale_groups = groups;
+    args.scale_bytes = scaleSize;
   }
 
   static int64_t actsStride(const KernelRow &row) {
@@ -184,7 +185,7 @@ struct Work {
   void run(tern_matmul_fn kernel) {
     for (size_t copy = 0; copy < weight.bytes / weightBytes; ++copy) {
       args.weight = weight.as<uint8_t>() + copy * weightBytes;
-      args.scale = reinterpret_cast<float *>(scale.as<uint8_t>() + copy * scaleBytes);
+      args.scale = scale.as<uint8_t>() + copy * scaleBytes;
       kernel(&args);
     }
   }
@@ -197,8 +198,9 @@ struct Work {
   tern_matmul_args_t args{};
 };
 
-void gemv(benchmark::State &state, const KernelRow &row, tern_matmul_fn kernel, int64_t groups) {
-  Work work(row, 1, 96, groups);
+void gemv(benchmark::State &state, const KernelRow &row, tern_matmul_fn kernel, int64_t groups,
+          int64_t scaleSize) {
+  Work work(row, 1, 96, groups, scaleSize);
   double kernelTime = 1e30, readTime = 1e30;
   for (auto _ : state) {
     for (int i = 0; i < kRepeats; ++i) {
@@ -216,8 +218,9 @@ void gemv(benchmark::State &state, const KernelRow &row, tern_matmul_fn kernel, 
   state.counters["ratio"] = readTime / kernelTime;
 }
 
-void gemm(benchmark::State &state, const KernelRow &row, tern_matmul_fn kernel, int64_t groups) {
-  Work work(row, kGemmTokens, 1, groups);
+void gemm(benchmark::State &state, const KernelRow &row, tern_matmul_fn kernel, int64_t groups,
+          int64_t scaleSize) {
+  Work work(row, kGemmTokens, 1, groups, scaleSize);
   double rate = 0, peak = 0;
   for (auto _ : state)
     for (int i = 0; i < 3; ++i) {
@@ -249,15 +252,22 @@ int main(int argc, char **argv) {
       for (int64_t group : {kK, int64_t(256), int64_t(128), int64_t(64), int64_t(32)}) {
         if (group % row.packing.k)
           continue;
-        std::string name = row.name;
-        if (group != kK)
-          name += "/group:" + std::to_string(group);
-        benchmark::RegisterBenchmark(name.c_str(),
-                                     [&row, kernel, group](benchmark::State &state) {
-                                       (row.isGemv() ? gemv : gemm)(state, row, kernel, kK / group);
-                                     })
-            ->Iterations(1)
-            ->Unit(benchmark::kMillisecond);
+        for (int64_t scaleSize : {4, 2}) {
+          std::string name = row.name;
+          if (group != kK)
+            name += "/group:" + std::to_string(group);
+          if (scaleSize == 2 && group == kK)
+            continue;
+          if (scaleSize == 2)
+            name += "/f16";
+          benchmark::RegisterBenchmark(name.c_str(),
+                                       [=, &row](benchmark::State &state) {
+                                         (row.isGemv() ? gemv : gemm)(state, row, kernel,
+                                                                      kK / group, scaleSize);
+                                       })
+              ->Iterations(1)
+              ->Unit(benchmark::kMillisecond);
+        }
       }
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();

@@ -93,7 +93,9 @@ void FunctionLowering::storeKernelArgs(ternary::Product op, ternary::PackingAttr
        b.i64(llvm::divideCeil(type.getDimSize(1), packing.getK()))},
       {offsetof(tern_matmul_args_t, groups), b.i64(groups)},
       {offsetof(tern_matmul_args_t, row_scales_stride), b.i64(rowScalesStride)},
-      {offsetof(tern_matmul_args_t, scale_groups), b.i64(scaleGroups)}};
+      {offsetof(tern_matmul_args_t, scale_groups), b.i64(scaleGroups)},
+      {offsetof(tern_matmul_args_t, scale_bytes),
+       b.i64(op.scaleType().getElementTypeBitWidth() / 8)}};
   for (auto [offset, value] : fields)
     b.store(value, kernelArgs, static_cast<int64_t>(offset));
 }

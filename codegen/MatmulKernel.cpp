@@ -115,6 +115,20 @@ Value KernelBuilder::plainMultiplyAdd(Value a, Value b, Value c) {
   return arith::TruncFOp::create(*this, narrow, bitcast(wide, odd));
 }
 
+/// As the bits of a float the exponent is 112 too small.
+Value KernelBuilder::loadHalves(VectorType type, Value pointer, bool plain) {
+  const int64_t lanes = type.getNumElements();
+  if (!plain)
+    return arith::ExtFOp::create(
+        *this, type, load(VectorType::get({lanes}, getF16Type()), pointer, /*alignment=*/2));
+  VectorType bits = vec(lanes, 32);
+  Value half = arith::ExtUIOp::create(*this, bits, load(vec(lanes, 16), pointer, 2));
+  Value small = bitcast(type, shiftLeft(bitAnd(half, splat(bits, 0x7fff)), 13));
+  Value magnitude = arith::MulFOp::create(*this, small, splatFloat(type, 0x1p112f));
+  Value sign = shiftLeft(bitAnd(half, splat(bits, 0x8000)), 16);
+  return bitcast(type, bitOr(bitcast(bits, magnitude), sign));
+}
+
 Value KernelBuilder::intrinsic(StringRef name, Type result, ValueRange operands) {
   return LLVM::CallIntrinsicOp::create(*this, result, getStringAttr(name), operands).getResult(0);
 }
@@ -184,9 +198,9 @@ private:
   void emitPasses(Value begin, Value end, function_ref<void(Value block, Value lane)> body);
   void emitBody(const Place &place);
   Values emitGroups(const Place &place);
-  Values emitGroup(const Place &place, ValueRange acts, ValueRange scales, Value group,
+  Values emitGroup(const Place &place, ValueRange acts, Value scalesAt, Value group,
                    ValueRange totals);
-  Values emitGroupScales(Value laneScales, Value group);
+  Values emitGroupScales(Value first);
   Values loadTokens(const Place &place, Value base, Value stride, Value group, VectorType type);
   Values emitGroupSums(const Place &place, ValueRange acts, Value group);
   Values emitTiles(Value weight, ValueRange acts, Value begin, Value end, const Place &place,
@@ -222,7 +236,7 @@ private:
   const int64_t tileActBytes; ///< of one token row's activations in a tile
   Value weight, scale, acts, rowScales, offsets, residual, out;
   Value actsStride, offsetsStride, rowScalesStride, outStride, m, blockBegin, blockEnd, kTiles;
-  Value groups, scaleGroups, groupTiles, scaleRatio, totalsStart;
+  Value groups, scaleGroups, scaleBytes, halfScales, groupTiles, scaleRatio, totalsStart;
 };
 
 void MatmulEmitter::forLoop(Value begin, Value end, int64_t step, function_ref<void(Value)> body) {
@@ -266,11 +280,13 @@ void MatmulEmitter::readArgs() {
   groups = field(integer, offsetof(tern_matmul_args_t, groups));
   rowScalesStride = field(integer, offsetof(tern_matmul_args_t, row_scales_stride));
   scaleGroups = field(integer, offsetof(tern_matmul_args_t, scale_groups));
+  scaleBytes = field(integer, offsetof(tern_matmul_args_t, scale_bytes));
 }
 
 void MatmulEmitter::emit() {
   readArgs();
   groupTiles = arith::DivSIOp::create(b, kTiles, groups);
+  halfScales = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, scaleBytes, b.i64(2));
   if (groupsActs())
     scaleRatio = arith::DivSIOp::create(b, groups, scaleGroups);
   Value minusZero = arith::ConstantOp::create(b, b.getF32FloatAttr(-0.0f));
@@ -323,12 +339,13 @@ MatmulEmitter::Values MatmulEmitter::emitGroups(const Place &place) {
   Values tokenActs =
       rowsOf(b.offset(acts, b.mul(place.token, actsStride)), b.mul(actsStride, b.i64(kBaseRows)),
              llvm::divideCeil(place.tokens, kBaseRows));
-  // [row block][scale groups][rows] floats
-  Value blockScales = element(scale, b.mul(place.block, scaleGroups), row.packing.rows * 4);
-  Value laneScales = element(blockScales, place.lane, 4);
+  // [row block][scale groups][rows]
+  Value groupBytes = b.mul(scaleBytes, b.i64(row.packing.rows));
+  Value blockScales = b.offset(scale, b.mul(b.mul(place.block, scaleGroups), groupBytes));
+  Value laneScales = b.offset(blockScales, b.mul(place.lane, scaleBytes));
   Values initial(place.tokens * tile.parts, totalsStart);
   return forLoop(b.i64(0), scaleGroups, 1, initial, [&](Value scaleGroup, ValueRange totals) {
-    Values scales = emitGroupScales(laneScales, scaleGroup);
+    Value scales = b.offset(laneScales, b.mul(scaleGroup, groupBytes));
     if (!groupsActs())
       return emitGroup(place, tokenActs, scales, scaleGroup, totals);
     Value first = b.mul(scaleGroup, scaleRatio);
@@ -338,18 +355,28 @@ MatmulEmitter::Values MatmulEmitter::emitGroups(const Place &place) {
   });
 }
 
-MatmulEmitter::Values MatmulEmitter::emitGroupScales(Value laneScales, Value group) {
-  Value first = element(laneScales, group, row.packing.rows * 4);
-  Values scales;
-  for (int64_t part = 0; part < tile.parts; ++part)
-    scales.push_back(b.load(floats, b.offset(first, part * tile.lanes * 4), 4));
-  return scales;
+MatmulEmitter::Values MatmulEmitter::emitGroupScales(Value first) {
+  SmallVector<Type> types(tile.parts, floats);
+  auto choice = scf::IfOp::create(b, types, halfScales, /*withElse=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  for (bool halves : {true, false}) {
+    b.setInsertionPointToStart(halves ? choice.thenBlock() : choice.elseBlock());
+    Values scales;
+    for (int64_t part = 0; part < tile.parts; ++part) {
+      Value place = b.offset(first, part * tile.lanes * (halves ? 2 : 4));
+      scales.push_back(halves ? b.loadHalves(floats, place, tile.plain) : b.load(floats, place, 4));
+    }
+    scf::YieldOp::create(b, scales);
+  }
+  return Values(choice.getResults());
 }
 
 /// The totals with one more group: its sums times what they are worth.
-MatmulEmitter::Values MatmulEmitter::emitGroup(const Place &place, ValueRange acts,
-                                               ValueRange scales, Value group, ValueRange totals) {
+MatmulEmitter::Values MatmulEmitter::emitGroup(const Place &place, ValueRange acts, Value scalesAt,
+                                               Value group, ValueRange totals) {
+  // Scales are loaded when the sums are done: before, they would take a register from them.
   Values products = emitGroupSums(place, acts, group), tokenScales;
+  Values scales = emitGroupScales(scalesAt);
   if (groupsActs())
     tokenScales = loadTokens(place, rowScales, rowScalesStride, group, floats);
   for (int64_t i = 0; i < place.tokens * tile.parts; ++i) {
@@ -358,8 +385,8 @@ MatmulEmitter::Values MatmulEmitter::emitGroup(const Place &place, ValueRange ac
       value = arith::SIToFPOp::create(b, floats, value);
     if (groupsActs())
       value = arith::MulFOp::create(b, value, tokenScales[i / tile.parts]);
-    value = tile.fuses ? b.fusedMultiplyAdd(value, scales[i % tile.parts], totals[i])
-                       : b.plainMultiplyAdd(value, scales[i % tile.parts], totals[i]);
+    value = tile.plain ? b.plainMultiplyAdd(value, scales[i % tile.parts], totals[i])
+                       : b.fusedMultiplyAdd(value, scales[i % tile.parts], totals[i]);
   }
   return products;
 }

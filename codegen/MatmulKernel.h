@@ -39,6 +39,9 @@ public:
   mlir::Value fusedMultiplyAdd(mlir::Value a, mlir::Value b, mlir::Value c);
   /// The same bits from operations that every CPU has.
   mlir::Value plainMultiplyAdd(mlir::Value a, mlir::Value b, mlir::Value c);
+  /// Half floats at `pointer` as floats: by an instruction of the CPU, or for finite ones (`plain`)
+  /// from operations that every CPU has.
+  mlir::Value loadHalves(mlir::VectorType type, mlir::Value pointer, bool plain);
   mlir::Value intrinsic(llvm::StringRef name, mlir::Type result, mlir::ValueRange operands);
 
   mlir::Value add(mlir::Value a, mlir::Value b);
@@ -67,8 +70,8 @@ public:
   int64_t unroll = 1;
   /// Whether activations, and so the sums, are float; else int8 and int32.
   bool takesFloats = false;
-  /// Whether every CPU that runs the tile has a fused multiply-add.
-  bool fuses = true;
+  /// Whether CPUs without fused multiply-add or without half floats run the tile.
+  bool plain = false;
   /// Turns in which a group's tiles are walked, each with a state of its own.
   int64_t slices = 1;
 

@@ -124,9 +124,10 @@ LogicalResult ScalesAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementTy
                                          function_ref<InFlightDiagnostic()> emitError) const {
   if (!elementType)
     return failure();
-  if (!elementType.isF32() || shape.size() != 2 || ShapedType::isDynamicShape(shape))
-    return emitError() << "expected #ternary.scales on a static matrix of f32, got " << shape.size()
-                       << " dimensions of " << elementType;
+  if (!isa<Float32Type, Float16Type>(elementType) || shape.size() != 2 ||
+      ShapedType::isDynamicShape(shape))
+    return emitError() << "expected #ternary.scales on a static matrix of f32 or f16, got "
+                       << shape.size() << " dimensions of " << elementType;
   return success();
 }
 

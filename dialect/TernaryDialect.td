@@ -116,7 +116,7 @@ def Ternary_ScalesAttr : Ternary_Attr<"Scales", "scales", [
   let summary = "encoding of a weight's scales for kernels";
   let description = [{
     `tensor<NxGxf32, #ternary.scales<rows = R>>` lies as `[ceil(N / R)][G][R]` floats, missing
-    rows 0. The scales that go with a matrix packed in blocks of `R` rows.
+    rows 0; halves if the elements are f16. The scales that go with a matrix packed in blocks of `R` rows.
   }];
   let parameters = (ins "int64_t":$rows);
   let assemblyFormat = "`<` `rows` `=` $rows `>`";

@@ -40,7 +40,7 @@ std::optional<int64_t> tern::packedWeightBytes(RankedTensorType type) {
   if (auto encoding = dyn_cast_if_present<PackingAttr>(type.getEncoding()))
     return packingOf(encoding).packedBytes(rows, columns);
   if (auto encoding = dyn_cast_if_present<ScalesAttr>(type.getEncoding()))
-    return roundUp(rows, encoding.getRows()) * columns * int64_t(sizeof(float));
+    return roundUp(rows, encoding.getRows()) * columns * (type.getElementTypeBitWidth() / 8);
   if (!isa<Float32Type, Float16Type, BFloat16Type>(type.getElementType()) || type.getEncoding())
     return std::nullopt;
   return rows * paddedRow(columns) * (type.getElementTypeBitWidth() / 8);

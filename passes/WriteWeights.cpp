@@ -61,16 +61,17 @@ private:
 
   /// [row block][column][row of the block], missing rows 0.
   llvm::Error encodeScales(int64_t first, int64_t count, std::vector<uint8_t> &out) const {
-    std::vector<float> values(count * columns);
-    if (llvm::Error error = reader.readFloats(first, count, values.data()))
+    const int64_t elementBytes = type.getElementTypeBitWidth() / 8;
+    std::vector<uint8_t> values(count * columns * elementBytes);
+    if (llvm::Error error = reader.readRaw(first, count, values.data()))
       return error;
-    std::vector<float> turned(roundUp(count, scaleRows) * columns);
+    out.assign(roundUp(count, scaleRows) * columns * elementBytes, 0);
     for (int64_t row = 0; row < count; ++row)
-      for (int64_t column = 0; column < columns; ++column)
-        turned[(row / scaleRows * columns + column) * scaleRows + row % scaleRows] =
-            values[row * columns + column];
-    out.resize(turned.size() * sizeof(float));
-    std::memcpy(out.data(), turned.data(), out.size());
+      for (int64_t column = 0; column < columns; ++column) {
+        int64_t at = (row / scaleRows * columns + column) * scaleRows + row % scaleRows;
+        std::memcpy(out.data() + at * elementBytes,
+                    values.data() + (row * columns + column) * elementBytes, elementBytes);
+      }
     return llvm::Error::success();
   }
 

@@ -29,6 +29,11 @@ public:
   }
   /// A float in (-1, 1) with a full significand, so that any other order of rounding shows.
   float unit() { return (float(int32_t(next() >> 7) - (1 << 24)) + 0.5f) / float(1 << 24); }
+  /// An IEEE binary16 of such a value: a normal one.
+  uint16_t unitHalf() {
+    uint32_t fraction = next() & 0x83ff, exponent = next() % 14 + 1;
+    return uint16_t(fraction | exponent << 10);
+  }
 
 private:
   uint64_t state;
@@ -104,12 +109,16 @@ Product makeProduct(const tern_kernel_t &kernel, int64_t m, int64_t groups, Piec
   // A row of the weight has one scale for all groups in some products where it may.
   int64_t scaleGroups = kernel.acts == kGroupActs && m == 1 ? 1 : groups;
   int64_t rowScaleCount = m * (kernel.acts == kGroupActs ? groups : 1);
-  float *scale = pieces.take<float>(n * scaleGroups);
+  const bool halves = m == 1;
+  void *scale = pieces.take<float>(n * scaleGroups);
   float *rowScales = pieces.take<float>(rowScaleCount);
   float *residual = pieces.take<float>(m * n), *out = pieces.take<float>(m * n);
   product.expected = pieces.take<float>(m * n);
   for (int64_t i = 0; i < n * scaleGroups; ++i)
-    scale[i] = random.unit();
+    if (halves)
+      static_cast<uint16_t *>(scale)[i] = random.unitHalf();
+    else
+      static_cast<float *>(scale)[i] = random.unit();
   for (int64_t i = 0; i < rowScaleCount; ++i)
     rowScales[i] = random.unit();
   for (int64_t i = 0; i < m * n; ++i) {
@@ -132,7 +141,8 @@ Product makeProduct(const tern_kernel_t &kernel, int64_t m, int64_t groups, Piec
                   .k_tiles = kTiles,
                   .groups = groups,
                   .row_scales_stride = rowScaleCount / m,
-                  .scale_groups = scaleGroups};
+                  .scale_groups = scaleGroups,
+                  .scale_bytes = halves ? 2 : 4};
   return product;
 }
 
@@ -183,6 +193,17 @@ static float plainGroup(const tern_matmul_args_t &args, uint32_t acts, int64_t m
   return float(sum);
 }
 
+/// Halves are normal ones here.
+static float scaleAt(const tern_matmul_args_t &args, int64_t index) {
+  if (args.scale_bytes == 4)
+    return static_cast<const float *>(args.scale)[index];
+  uint32_t half = static_cast<const uint16_t *>(args.scale)[index];
+  uint32_t bits = (half & 0x8000) << 16 | ((half & 0x7fff) + ((127 - 15) << 10)) << 13;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
 /// One output without the residual; `trits` are its row of the weight.
 static float plainProduct(const tern_matmul_args_t &args, const int8_t *trits, uint32_t rows,
                           int64_t group, uint32_t acts, int64_t m, int64_t n) {
@@ -190,7 +211,7 @@ static float plainProduct(const tern_matmul_args_t &args, const int8_t *trits, u
   const float *rowScales = args.row_scales + m * args.row_scales_stride;
   float total = 0;
   for (int64_t g = 0; g < args.groups; ++g) {
-    float scale = args.scale[(n / rows * args.scale_groups + g / ratio) * rows + n % rows];
+    float scale = scaleAt(args, (n / rows * args.scale_groups + g / ratio) * rows + n % rows);
     float sum = plainGroup(args, acts, m, trits, g * group, (g + 1) * group);
     if (acts == kGroupActs)
       total = std::fma(sum * rowScales[g], scale, total);

@@ -40,7 +40,7 @@ public:
   /// 16-bit lane, at least -512 and at most 508: 64 slots stay within -32768 .. 32512.
   explicit PortableTile(int64_t slots) : DotTile(kLanes), slots(slots) {
     maxTiles = 64 / slots;
-    fuses = false;
+    plain = true;
   }
 
   Values start(KernelBuilder &b, int64_t tokens, ValueRange) const override {

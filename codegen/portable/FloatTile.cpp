@@ -19,7 +19,7 @@ namespace {
 class PortableFloat : public FloatTile {
 public:
   explicit PortableFloat(int64_t slices) : FloatTile(/*lanes=*/4, /*parts=*/1, slices) {
-    fuses = false;
+    plain = true;
   }
 
   SmallVector<Value> decode(KernelBuilder &b, Value words, int64_t j) const override {

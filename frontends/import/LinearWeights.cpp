@@ -78,7 +78,7 @@ Expected<LinearSpec> Weights::mlx(const TensorInfo &codes, StringRef module, int
     shape.push_back(groups);
   WeightSpec trits = {RankedTensorType::get({rows, columns}, TritType::get(&context)),
                       source(codes, {rows, columns}, Encoding::MLX2, Derivation::None)};
-  WeightSpec scales = {RankedTensorType::get(shape, mlir::Float32Type::get(&context)),
+  WeightSpec scales = {scaleType(shape, *encoding == Encoding::F16),
                        source(tensor, {rows, groups}, *encoding, Derivation::None)};
   return LinearSpec{trits, scales};
 }
@@ -214,7 +214,7 @@ Expected<LinearSpec> Weights::floats(const TensorInfo &tensor, StringRef module,
   SmallVector<int64_t, 2> shape = {scales->rows};
   if (scales->groups > 1)
     shape.push_back(scales->groups);
-  WeightSpec factor = {RankedTensorType::get(shape, mlir::Float32Type::get(&context)),
+  WeightSpec factor = {scaleType(shape, *encoding == Encoding::F16),
                        source(tensor, {rows, columns}, *encoding, Derivation::MagnitudeScale)};
   return LinearSpec{trits, factor};
 }

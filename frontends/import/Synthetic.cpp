@@ -74,7 +74,8 @@ public:
                         source({rows, columns}, Derivation::None)};
     auto float32 = mlir::Float32Type::get(&context);
     if (group)
-      return {trits, WeightSpec{RankedTensorType::get({rows, columns / group}, float32),
+      return {trits, WeightSpec{RankedTensorType::get({rows, columns / group},
+                                                      mlir::Float16Type::get(&context)),
                                 source({rows, columns / group}, Derivation::None)}};
     // The mean magnitude of a few random floats: a scale must be above 0.
     return {trits, WeightSpec{RankedTensorType::get({1}, float32),

@@ -81,6 +81,14 @@ SourceAttr Weights::source(const TensorInfo &tensor, ArrayRef<int64_t> shape, En
                          static_cast<int64_t>(tensor.bytes), shape, encoding, derive);
 }
 
+/// Many scales stay in 16 bits where that is exact: there is less to read for each token.
+RankedTensorType Weights::scaleType(ArrayRef<int64_t> shape, bool halves) const {
+  mlir::Type element = mlir::Float32Type::get(&context);
+  if (halves && shape.size() == 2)
+    element = mlir::Float16Type::get(&context);
+  return RankedTensorType::get(shape, element);
+}
+
 WeightSpec Weights::asStored(const TensorInfo &tensor, ArrayRef<int64_t> shape,
                              Encoding encoding) const {
   mlir::Type element = mlir::Float32Type::get(&context);
@@ -226,7 +234,7 @@ Expected<LinearSpec> Weights::blocks(const TensorInfo &tensor, Encoding encoding
     shape.push_back(groups);
   WeightSpec trits = {RankedTensorType::get({rows, columns}, TritType::get(&context)),
                       source(tensor, {rows, columns}, encoding, Derivation::None)};
-  WeightSpec scales = {RankedTensorType::get(shape, mlir::Float32Type::get(&context)),
+  WeightSpec scales = {scaleType(shape, /*halves=*/true),
                        source(tensor, {rows, columns}, encoding, Derivation::BlockScale)};
   return LinearSpec{trits, scales};
 }

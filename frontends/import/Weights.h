@@ -57,6 +57,7 @@ private:
   ternary::SourceAttr source(const TensorInfo &tensor, llvm::ArrayRef<int64_t> shape,
                              ternary::Encoding encoding, ternary::Derivation derive) const;
   /// A tensor of floats, with their type.
+  mlir::RankedTensorType scaleType(llvm::ArrayRef<int64_t> shape, bool halves) const;
   WeightSpec asStored(const TensorInfo &tensor, llvm::ArrayRef<int64_t> shape,
                       ternary::Encoding encoding) const;
   void permute(LinearSpec &linear, int64_t heads) const;

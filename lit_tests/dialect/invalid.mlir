@@ -38,7 +38,7 @@ func.func private @f(tensor<4x4xf32, #ternary.scales<rows = 65>>)
 // -----
 
 // scales_on_trits
-// expected-error @below {{expected #ternary.scales on a static matrix of f32, got 2 dimensions of '!ternary.trit'}}
+// expected-error @below {{expected #ternary.scales on a static matrix of f32 or f16, got 2 dimensions of '!ternary.trit'}}
 func.func private @f(tensor<4x4x!ternary.trit, #ternary.scales<rows = 16>>)
 
 // -----

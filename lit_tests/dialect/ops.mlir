@@ -17,6 +17,9 @@ ternary.weight @merged : tensor<128x512x!ternary.trit> from [
   #ternary.source<file = 0, offset = 0, bytes = 65536, shape = [64, 512], encoding = bf16, derive = absmean_trits>] rows [64, 64]
 // CHECK: derive = reciprocal
 ternary.weight @scale : tensor<1xf32> from [#ternary.source<file = 0, offset = 0, bytes = 2, shape = [1], encoding = bf16, derive = reciprocal>]
+// CHECK: ternary.weight @half_scales : tensor<64x8xf16, #ternary.scales<rows = 16>>
+ternary.weight @half_scales : tensor<64x8xf16, #ternary.scales<rows = 16>> from [
+  #ternary.source<file = 0, offset = 0, bytes = 0, shape = [64, 8], encoding = random>]
 // CHECK: ternary.weight @scales : tensor<128x1xf32, #ternary.scales<rows = 16>>
 ternary.weight @scales : tensor<128x1xf32, #ternary.scales<rows = 16>> from [
   #ternary.source<file = 0, offset = 0, bytes = 4, shape = [1], encoding = f32>,
@@ -65,6 +68,9 @@ func.func @linear_layers(%x: tensor<?x512xf32>, %master: tensor<64x512xf16>, %ro
   %accg = ternary.matmul %qg, %t : tensor<?x512xi8>, tensor<64x512x!ternary.trit> -> tensor<?x64x8xi32>
   // CHECK: ternary.rescale %{{.*}} : tensor<?x64x8xi32>, tensor<?x8xf32>, tensor<64x4xf32>
   %yg = ternary.rescale %accg, %sg, %groups : tensor<?x64x8xi32>, tensor<?x8xf32>, tensor<64x4xf32> -> tensor<?x64xf32>
+  %half = ternary.load @half_scales : tensor<64x8xf16, #ternary.scales<rows = 16>>
+  // CHECK: ternary.fused_linear %{{.*}} tensor<64x8xf16, #ternary.scales<rows = 16>>
+  %fh = ternary.fused_linear %qg, %sg, %og, %t, %half : tensor<?x512xi8>, tensor<?x8xf32>, tensor<?x8xi32>, tensor<64x512x!ternary.trit>, tensor<64x8xf16, #ternary.scales<rows = 16>> -> tensor<?x64xf32>
   // CHECK: ternary.fused_linear %{{.*}} : tensor<?x512xi8>, tensor<?x8xf32>, tensor<?x8xi32>
   %fg = ternary.fused_linear %qg, %sg, %og, %t, %groups : tensor<?x512xi8>, tensor<?x8xf32>, tensor<?x8xi32>, tensor<64x512x!ternary.trit>, tensor<64x4xf32> -> tensor<?x64xf32>
   // CHECK: ternary.quantize_rows %{{.*}} group 128

@@ -104,3 +104,18 @@ func.func @floats(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
   %y = ternary.linear %x, %w, %s activations(float) : tensor<?x64xf32>, tensor<64x64x!ternary.trit>, tensor<1xf32> -> tensor<?x64xf32>
   return %y : tensor<?x64xf32>
 }
+
+// -----
+
+// f16 scales stay f16. Groups of the activations, too, must be whole tiles: 32 columns are none of base3.
+// CHECK: ternary.weight @s : tensor<64x2xf16, #ternary.scales<rows = {{8|16}}>>
+// CHECK-LABEL: @half_scales
+ternary.weight @w : tensor<64x128x!ternary.trit> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [64, 128], encoding = random>]
+ternary.weight @s : tensor<64x2xf16> from [#ternary.source<file = 0, offset = 2, bytes = 0, shape = [64, 2], encoding = random>]
+func.func @half_scales(%q: tensor<?x128xi8>, %rs: tensor<?x4xf32>, %o: tensor<?x4xi32>) -> tensor<?x64xf32> {
+  %w = ternary.load @w : tensor<64x128x!ternary.trit>
+  %s = ternary.load @s : tensor<64x2xf16>
+  // CHECK: ternary.fused_linear {{.+}} tensor<64x128x!ternary.trit, #ternary.packing<two_bit, {{.+}}>>, tensor<64x2xf16, #ternary.scales<rows = {{8|16}}>> -> tensor<?x64xf32>
+  %y = ternary.fused_linear %q, %rs, %o, %w, %s : tensor<?x128xi8>, tensor<?x4xf32>, tensor<?x4xi32>, tensor<64x128x!ternary.trit>, tensor<64x2xf16> -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}

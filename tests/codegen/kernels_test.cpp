@@ -108,6 +108,7 @@ protected:
       shape.blockBegin = below(blocks + 1);
       shape.blockEnd = shape.blockBegin + below(blocks - shape.blockBegin + 1);
       shape.actsSlack = below(3) ? 0 : below(70);
+      shape.halfScales = below(2);
       shape.groupSlack = below(3) ? 0 : below(5);
       shape.outSlack = below(3) ? 0 : below(70);
       shape.residual = static_cast<Residual>(below(3));

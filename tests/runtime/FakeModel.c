@@ -62,6 +62,15 @@ static int trit(const tern_matmul_args_t *args, uint32_t packing, int64_t row, i
   return (int)(byte * 3 >> 8) - 1;
 }
 
+/* Normal halves only. */
+static float scaleAt(const tern_matmul_args_t *args, int64_t index) {
+  if (args->scale_bytes == 4)
+    return ((const float *)args->scale)[index];
+  uint16_t half = ((const uint16_t *)args->scale)[index];
+  float magnitude = ldexpf((float)(0x400 | (half & 0x3ff)), (half >> 10 & 0x1f) - 25);
+  return half & 0x8000 ? -magnitude : magnitude;
+}
+
 static void product(const tern_matmul_args_t *args, uint32_t packing) {
   int64_t columns = args->k_tiles * (packing == 0 ? 16 : 20), group = columns / args->groups;
   for (int64_t m = 0; m < args->m; ++m)
@@ -72,7 +81,7 @@ static void product(const tern_matmul_args_t *args, uint32_t packing) {
         for (int64_t c = g * group; c < (g + 1) * group; ++c)
           sum += ((const int8_t *)args->acts)[m * args->acts_stride + c] *
                  (trit(args, packing, n, c) + 1);
-        float scale = args->scale[(n / 16 * args->groups + g) * 16 + n % 16];
+        float scale = scaleAt(args, (n / 16 * args->groups + g) * 16 + n % 16);
         total = args->groups == 1 ? (float)sum * scale : fmaf((float)sum, scale, total);
       }
       float value = total * args->row_scales[m];

@@ -35,7 +35,7 @@ AT(tern_frame_t, outputs, 80);
 AT(tern_frame_t, barrier, 88);
 AT(tern_frame_t, barrier_context, 96);
 
-CHECK(sizeof(tern_matmul_args_t) == 136);
+CHECK(sizeof(tern_matmul_args_t) == 144);
 AT(tern_matmul_args_t, scale, 8);
 AT(tern_matmul_args_t, acts, 16);
 AT(tern_matmul_args_t, row_scales, 24);
@@ -52,6 +52,7 @@ AT(tern_matmul_args_t, k_tiles, 104);
 AT(tern_matmul_args_t, groups, 112);
 AT(tern_matmul_args_t, row_scales_stride, 120);
 AT(tern_matmul_args_t, scale_groups, 128);
+AT(tern_matmul_args_t, scale_bytes, 136);
 
 CHECK(sizeof(tern_kernel_t) == 32);
 AT(tern_kernel_t, run, 8);

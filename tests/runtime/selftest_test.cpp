@@ -12,6 +12,7 @@
 
 #include "FakeModel.h"
 #include "dialect/Packing.h"
+#include "dialect/Semantics.h"
 #include "runtime/SelfTest.h"
 
 using namespace tern;
@@ -63,6 +64,12 @@ float tritAt(const tern_matmul_args_t *args, int64_t n, int64_t k) {
   return float((tile[n % 16 * 4 + k % 4] >> (k % 16 / 4 * 2) & 3) - 1);
 }
 
+float scaleAt(const tern_matmul_args_t *args, int64_t index) {
+  if (args->scale_bytes == 4)
+    return static_cast<const float *>(args->scale)[index];
+  return semantics::fromF16(static_cast<const uint16_t *>(args->scale)[index]);
+}
+
 /// A product on float rows, from the description in abi.h; `Sums` is 4 if it is right.
 template <int64_t Sums> void floatProduct(const tern_matmul_args_t *args) {
   int64_t group = args->k_tiles * 16 / args->groups;
@@ -75,7 +82,7 @@ template <int64_t Sums> void floatProduct(const tern_matmul_args_t *args) {
         for (int64_t k = 0; k < group; ++k)
           p[k % Sums] += tritAt(args, n, g * group + k) * x[g * group + k];
         float part = (p[0] + p[2]) + (p[1] + p[3]);
-        float scale = args->scale[(n / 16 * args->groups + g) * 16 + n % 16];
+        float scale = scaleAt(args, (n / 16 * args->groups + g) * 16 + n % 16);
         total = args->groups == 1 ? part * scale : std::fma(part, scale, total);
       }
       args->out[m * args->out_stride + n] =
@@ -105,7 +112,7 @@ template <bool Fused> void groupProduct(const tern_matmul_args_t *args) {
         for (int64_t k = g * group; k < (g + 1) * group; ++k)
           sum += x[k] * int32_t(tritAt(args, n, k) + 1);
         float part = float(sum) * args->row_scales[m * args->row_scales_stride + g];
-        float scale = args->scale[(n / 16 * args->scale_groups + g / ratio) * 16 + n % 16];
+        float scale = scaleAt(args, (n / 16 * args->scale_groups + g / ratio) * 16 + n % 16);
         total = Fused ? std::fma(part, scale, total) : total + part * scale;
       }
       args->out[m * args->out_stride + n] =

@@ -24,11 +24,11 @@ std::string MatmulShape::describe() const {
     return std::string(" ") + name + "=" + std::to_string(value);
   };
   return field("m", m) + field("n", n) + field("k", k) + field("groups", groups) +
-         field("scale_groups", scaleGroups) + field("blocks", blockBegin) + ".." +
-         std::to_string(blockEnd) + field("acts_slack", actsSlack) +
-         field("group_slack", groupSlack) + field("out_slack", outSlack) +
-         field("residual", static_cast<int>(residual)) + field("values", static_cast<int>(values)) +
-         field("tail", atTail);
+         field("scale_groups", scaleGroups) + field("half_scales", halfScales) +
+         field("blocks", blockBegin) + ".." + std::to_string(blockEnd) +
+         field("acts_slack", actsSlack) + field("group_slack", groupSlack) +
+         field("out_slack", outSlack) + field("residual", static_cast<int>(residual)) +
+         field("values", static_cast<int>(values)) + field("tail", atTail);
 }
 
 MatmulCase::MatmulCase()
@@ -124,11 +124,23 @@ void MatmulCase::fillFloats(std::mt19937 &random) {
   std::uniform_real_distribution<float> uniform(-2.0f, 2.0f);
   const int64_t blocks = packing.rowBlocks(shape.n);
   const int64_t groups = shape.scaleGroups;
-  float *scales = place<float>(scale, blocks * groups * packing.rows);
-  args.scale = scales;
-  for (int64_t i = 0; i < blocks * groups * packing.rows; ++i) {
+  scales.resize(blocks * groups * packing.rows);
+  for (size_t i = 0; i < scales.size(); ++i) {
     const int64_t n = i / (groups * packing.rows) * packing.rows + i % packing.rows;
     scales[i] = n < shape.n ? uniform(random) : 0.0f;
+    if (shape.halfScales) // some of them too small for a normal half
+      scales[i] =
+          semantics::fromF16(semantics::toF16(random() % 8 ? scales[i] : scales[i] * 1e-6f));
+  }
+  args.scale_bytes = shape.halfScales ? 2 : 4;
+  if (shape.halfScales) {
+    uint16_t *bits = place<uint16_t>(scale, scales.size());
+    std::transform(scales.begin(), scales.end(), bits, semantics::toF16);
+    args.scale = bits;
+  } else {
+    float *values = place<float>(scale, scales.size());
+    std::copy(scales.begin(), scales.end(), values);
+    args.scale = values;
   }
   const int64_t perRow = kind == Acts::Int8Groups ? shape.groups : 1;
   float *actScales = place<float>(rowScales, (shape.m - 1) * args.row_scales_stride + perRow);
@@ -157,21 +169,21 @@ float MatmulCase::expectedAt(int64_t m, int64_t n) const {
   const int64_t group = shape.k / shape.groups;
   const auto *row = static_cast<const uint8_t *>(args.acts) + m * args.acts_stride;
   const int64_t scaleGroups = shape.scaleGroups;
-  std::vector<float> scales(scaleGroups);
+  std::vector<float> rowScale(scaleGroups);
   for (int64_t g = 0; g < scaleGroups; ++g)
-    scales[g] = args.scale[(n / packing.rows * scaleGroups + g) * packing.rows + n % packing.rows];
+    rowScale[g] = scales[(n / packing.rows * scaleGroups + g) * packing.rows + n % packing.rows];
   if (kind == Acts::Float)
     return semantics::linearFloat(trits.data() + n * shape.k, reinterpret_cast<const float *>(row),
-                                  shape.k, scales.data(), shape.groups);
+                                  shape.k, rowScale.data(), shape.groups);
   const auto *x = reinterpret_cast<const int8_t *>(row);
   std::vector<int32_t> acc(shape.groups);
   for (int64_t i = 0; i < group * shape.groups; ++i)
     acc[i / group] += x[i] * trits[n * shape.k + i];
   const float *actScales = args.row_scales + m * args.row_scales_stride;
   return kind == Acts::Int8Groups
-             ? semantics::rescaleGroups(acc.data(), actScales, shape.groups, scales.data(),
+             ? semantics::rescaleGroups(acc.data(), actScales, shape.groups, rowScale.data(),
                                         scaleGroups)
-             : semantics::rescale(acc.data(), scales.data(), shape.groups, *actScales);
+             : semantics::rescale(acc.data(), rowScale.data(), shape.groups, *actScales);
 }
 
 void MatmulCase::computeExpected() {

@@ -23,8 +23,9 @@ enum class Values { Random, AllLow, AllHigh };
 
 struct MatmulShape {
   int64_t m = 1, n = 1, k = 1, groups = 1;
-  int64_t scaleGroups = 0;                             ///< of the weight; 0: `groups`
-  int64_t blockBegin = 0, blockEnd = -1;               ///< -1: all blocks
+  int64_t scaleGroups = 0;               ///< of the weight; 0: `groups`
+  int64_t blockBegin = 0, blockEnd = -1; ///< -1: all blocks
+  bool halfScales = false;
   int64_t actsSlack = 0, groupSlack = 0, outSlack = 0; ///< beyond the tight strides
   Residual residual = Residual::None;
   Values values = Values::Random;
@@ -60,6 +61,7 @@ private:
   tern_matmul_args_t args{};
   GuardedBuffer weight, scale, acts, rowScales, offsets, residual, out;
   std::vector<int8_t> trits;
+  std::vector<float> scales; ///< what args.scale holds
   std::vector<float> before, expected;
   std::vector<bool> compared;
 };

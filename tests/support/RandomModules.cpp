@@ -23,6 +23,7 @@ std::string rows(int64_t columns) { return formatv("tensor<?x{0}xf32>", columns)
 struct Linear {
   std::string name;
   int64_t n, k, groups; ///< groups 0: one scale; -1: one a row; else [n, groups]
+  bool halves = false;  ///< f16 scales
 
   std::string weightType() const { return formatv("tensor<{0}x{1}x!ternary.trit>", n, k); }
   std::string scaleShape() const {
@@ -34,7 +35,7 @@ struct Linear {
     std::string shape = scaleShape();
     if (size_t comma = shape.find(", "); comma != std::string::npos)
       shape.replace(comma, 2, "x");
-    return formatv("tensor<{0}xf32>", shape);
+    return formatv("tensor<{0}x{1}>", shape, halves ? "f16" : "f32");
   }
 };
 
@@ -53,7 +54,8 @@ public:
     for (int64_t group = 32; group <= 128 && group < k; group *= 2)
       if (k % group == 0)
         kinds.push_back(k / group);
-    return {std::move(name), n, k, kinds[pick(0, kinds.size() - 1)]};
+    int64_t groups = kinds[pick(0, kinds.size() - 1)];
+    return {std::move(name), n, k, groups, groups > 1 && pick(0, 1)};
   }
 
   void weight(const std::string &name, const std::string &type, const std::string &shape) {

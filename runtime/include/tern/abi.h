@@ -76,8 +76,9 @@ typedef void (*tern_forward_fn)(const tern_frame_t *frame, uint32_t thread);
 
    fma is rounded once. out[m][n] = residual[m][n] + that.
 
-   weight: packed row blocks, k_tiles tiles each (k_tiles = ceil(K / packing k)). scale: float [row
-   block][scale_groups][rows of a block]; scale_groups divides groups, and equals it but for acts 2.
+   weight: packed row blocks, k_tiles tiles each (k_tiles = ceil(K / packing k)). scale: [row
+   block][scale_groups][rows of a block], of float (scale_bytes 4) or of IEEE binary16 (scale_bytes
+   2), finite; scale_groups divides groups, and equals it but for acts 2.
    acts: int8 or float rows, acts_stride bytes apart, zero from K up to the end of the last tile.
    row_scales: float [m], and for acts 2 [m][groups], row_scales_stride apart; none for floats.
    offsets: int32 [m][groups], offsets_stride apart: minus the sums of acts over each group, from
@@ -85,7 +86,7 @@ typedef void (*tern_forward_fn)(const tern_frame_t *frame, uint32_t thread);
    out: float rows, out_stride floats apart. Strides of all but acts count elements. */
 typedef struct tern_matmul_args {
   const uint8_t *weight;
-  const float *scale;
+  const void *scale;
   const void *acts;
   const float *row_scales;
   const int32_t *offsets;
@@ -93,7 +94,7 @@ typedef struct tern_matmul_args {
   float *out;
   int64_t acts_stride, offsets_stride, out_stride;
   int64_t m, block_begin, block_end, k_tiles, groups;
-  int64_t row_scales_stride, scale_groups;
+  int64_t row_scales_stride, scale_groups, scale_bytes;
 } tern_matmul_args_t;
 typedef void (*tern_matmul_fn)(const tern_matmul_args_t *args);
 
