@@ -8,6 +8,7 @@
 #ifndef TERN_CODEGEN_CODEGENPASSES_H
 #define TERN_CODEGEN_CODEGENPASSES_H
 
+#include "codegen/Target.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 
@@ -17,6 +18,9 @@ namespace tern {
 
 #define GEN_PASS_DECL
 #include "codegen/CodegenPasses.h.inc"
+
+/// The one target that a pass option names; an error at `op` if it names none or several.
+mlir::FailureOr<Target> targetOf(mlir::Operation *op, const std::string &option);
 
 /// Registers every pass of codegen/ by name.
 #define GEN_PASS_REGISTRATION

@@ -25,7 +25,7 @@ static_assert(sizeof(tern_descriptor_t) == 120 && offsetof(tern_descriptor_t, la
               offsetof(tern_descriptor_t, arena_bytes) == 56 &&
               offsetof(tern_descriptor_t, weights_bytes) == 80 &&
               offsetof(tern_descriptor_t, vocabulary) == 88 &&
-              offsetof(tern_descriptor_t, reserved) == 116);
+              offsetof(tern_descriptor_t, fixed_rows) == 116);
 
 static std::string levelSymbol(llvm::StringRef prefix, llvm::StringRef level) {
   std::string symbol = (prefix + level).str();
@@ -171,7 +171,7 @@ void tern::addDescriptor(llvm::Module &module, const DescriptorInfo &info) {
                                      c.u32(n.input_count),
                                      c.u32(n.index_count),
                                      c.u32(n.output_count),
-                                     c.u32(0)});
+                                     c.u32(n.fixed_rows)});
   assert(module.getDataLayout().getTypeAllocSize(record->getType()) == sizeof(tern_descriptor_t) &&
          "the constant does not mirror tern_descriptor_t");
   addQuery(module, c.global(record, "tern.descriptor"));

@@ -38,6 +38,11 @@ namespace {
 class OutputFile {
 public:
   static llvm::Expected<OutputFile> create(llvm::StringRef target) {
+    // The rename at the end would put a file in the place of a device, too.
+    llvm::sys::fs::file_status status;
+    if (!llvm::sys::fs::status(target, status) &&
+        status.type() != llvm::sys::fs::file_type::regular_file)
+      return llvm::createStringError("%s: expected a regular file or none", target.str().c_str());
     OutputFile file;
     file.target = target.str();
     llvm::SmallString<128> path;

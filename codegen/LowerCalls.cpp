@@ -18,47 +18,54 @@ struct RowCount {
   enum class Kind { Constant, Index, RowsOf } kind;
   int64_t number; ///< the constant, or which argument
 };
-} // namespace
 
-namespace {
 /// What is known of values of callees: chains of calls to one function are followed once.
 using RowCounts = llvm::DenseMap<Value, std::optional<RowCount>>;
 } // namespace
 
+static std::optional<RowCount> traceRows(Value value, RowCounts &known);
 static std::optional<RowCount> traceIndex(Value value, RowCounts &known);
+
+/// The rows of what a call returns, in its caller's terms.
+static std::optional<RowCount> traceCall(func::CallOp call, unsigned result, RowCounts &known) {
+  auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, call.getCalleeAttr());
+  auto ret = cast<func::ReturnOp>(callee.getBody().front().getTerminator());
+  Value returned = ret.getOperand(result);
+  auto found = known.find(returned);
+  auto inner = found == known.end() ? traceRows(returned, known) : found->second;
+  known[returned] = inner;
+  if (!inner || inner->kind == RowCount::Kind::Constant)
+    return inner;
+  Value operand = call.getOperand(inner->number);
+  return inner->kind == RowCount::Kind::Index ? traceIndex(operand, known)
+                                              : traceRows(operand, known);
+}
 
 /// Where the number of rows of `value` comes from. Ops of the dialect keep their first operand's.
 static std::optional<RowCount> traceRows(Value value, RowCounts &known) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  if (!type || type.getRank() == 0)
-    return std::nullopt;
-  if (!type.isDynamicDim(0))
-    return RowCount{RowCount::Kind::Constant, type.getDimSize(0)};
-  if (auto argument = dyn_cast<BlockArgument>(value))
-    return RowCount{RowCount::Kind::RowsOf, argument.getArgNumber()};
-  Operation *op = value.getDefiningOp();
-  if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
-    OpFoldResult size = slice.getMixedSizes()[0];
-    if (std::optional<int64_t> known = getConstantIntValue(size))
-      return RowCount{RowCount::Kind::Constant, *known};
-    return traceIndex(cast<Value>(size), known);
+  for (;;) {
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    if (!type || type.getRank() == 0)
+      return std::nullopt;
+    if (!type.isDynamicDim(0))
+      return RowCount{RowCount::Kind::Constant, type.getDimSize(0)};
+    if (auto argument = dyn_cast<BlockArgument>(value))
+      return RowCount{RowCount::Kind::RowsOf, argument.getArgNumber()};
+    Operation *op = value.getDefiningOp();
+    if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
+      OpFoldResult size = slice.getMixedSizes()[0];
+      if (std::optional<int64_t> number = getConstantIntValue(size))
+        return RowCount{RowCount::Kind::Constant, *number};
+      return traceIndex(cast<Value>(size), known);
+    }
+    if (auto angles = dyn_cast<ternary::RopeAnglesOp>(op))
+      return traceIndex(angles.getRows(), known);
+    if (auto call = dyn_cast<func::CallOp>(op))
+      return traceCall(call, cast<OpResult>(value).getResultNumber(), known);
+    if (op->getNumOperands() == 0)
+      return std::nullopt;
+    value = op->getOperand(0);
   }
-  if (auto angles = dyn_cast<ternary::RopeAnglesOp>(op))
-    return traceIndex(angles.getRows(), known);
-  if (auto call = dyn_cast<func::CallOp>(op)) {
-    auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, call.getCalleeAttr());
-    auto ret = cast<func::ReturnOp>(callee.getBody().front().getTerminator());
-    Value returned = ret.getOperand(cast<OpResult>(value).getResultNumber());
-    auto found = known.find(returned);
-    auto inner = found == known.end() ? traceRows(returned, known) : found->second;
-    known[returned] = inner;
-    if (!inner || inner->kind == RowCount::Kind::Constant)
-      return inner;
-    Value operand = call.getOperand(inner->number);
-    return inner->kind == RowCount::Kind::Index ? traceIndex(operand, known)
-                                                : traceRows(operand, known);
-  }
-  return op->getNumOperands() ? traceRows(op->getOperand(0), known) : std::nullopt;
 }
 
 static std::optional<RowCount> traceIndex(Value value, RowCounts &known) {

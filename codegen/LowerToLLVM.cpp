@@ -50,6 +50,8 @@ public:
       return success();
     if (!open.insert(function))
       return function.emitError("calls itself; recursive functions cannot be compiled");
+    if (open.size() > ternary::kMaxCallDepth)
+      return function.emitError("expected calls at most ") << ternary::kMaxCallDepth << " deep";
     WalkResult result = function.walk([&](func::CallOp call) {
       auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, call.getCalleeAttr());
       if (!callee || callee.isExternal()) {
@@ -76,16 +78,10 @@ public:
   using LowerToLLVMBase::LowerToLLVMBase;
 
   void runOnOperation() override {
-    llvm::Expected<std::vector<Target>> targets = parseTargets(target);
-    if (!targets) {
-      getOperation().emitError(llvm::toString(targets.takeError()));
+    FailureOr<Target> parsed = targetOf(getOperation(), target);
+    if (failed(parsed))
       return signalPassFailure();
-    }
-    if (targets->size() != 1) {
-      getOperation().emitError("expected one target, got ") << targets->size() << ": " << target;
-      return signalPassFailure();
-    }
-    if (failed(lower(getOperation(), targets->front())) || failed(finish()))
+    if (failed(lower(getOperation(), *parsed)) || failed(finish()))
       signalPassFailure();
   }
 

@@ -10,6 +10,7 @@
 #include "dialect/Packing.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "passes/Storage.h"
 #include "tern/abi.h"
 
 #include <cstddef>
@@ -141,9 +142,7 @@ bool FunctionLowering::placeReturned(OpResult result, Place &place) {
     place.region = {Region::Space::Result, index, 0, 0, shared.nextRoot++};
     return true;
   }
-  // Straight into the caller's dense buffer where rows need no padding, or none is written.
-  bool dense = isa<ternary::HeadOp>(result.getOwner()) || rowStride(type) == rowStride(type, true);
-  if (!dense || isa<func::CallOp>(result.getOwner()) || !result.hasOneUse())
+  if (!livesInCaller(result))
     return false;
   place.base = Base::Output;
   place.offset = 8 * index;

@@ -11,6 +11,7 @@
 #include "codegen/EmitObject.h"
 #include "codegen/HalideKernels.h"
 #include "codegen/KernelTable.h"
+#include "codegen/LanguageModel.h"
 #include "codegen/Lowering.h"
 #include "passes/PackWeights.h"
 #include "passes/Passes.h"
@@ -30,7 +31,10 @@ llvm::Error runPasses(ModuleOp module, const CompileOptions &options, StringRef 
   ScopedDiagnosticHandler handler(module.getContext(), [&](Diagnostic &diagnostic) {
     std::string line;
     llvm::raw_string_ostream out(line);
-    if (!isa<UnknownLoc>(diagnostic.getLocation()))
+    if (auto where = dyn_cast<FileLineColLoc>(diagnostic.getLocation()))
+      out << where.getFilename().strref() << ':' << where.getLine() << ':' << where.getColumn()
+          << ": ";
+    else if (!isa<UnknownLoc>(diagnostic.getLocation()))
       out << diagnostic.getLocation() << ": ";
     out << diagnostic;
     if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
@@ -132,64 +136,21 @@ static uint64_t number(ModuleOp module, StringRef name) {
   return attribute ? static_cast<uint64_t>(attribute.getInt()) : 0;
 }
 
-/// A language model is called with ids, position and wanted, and gives logits of `vocabulary`
-/// columns; any other entry would read and write outside the runtime's buffers.
-static llvm::Error checkLanguageModel(func::FuncOp entry, const tern_descriptor_t &n) {
-  uint32_t vocabulary = n.vocabulary;
-  auto isRows = [](Type type, bool matrix) {
-    auto tensor = dyn_cast<RankedTensorType>(type);
-    return tensor && tensor.getRank() == (matrix ? 2 : 1) && tensor.isDynamicDim(0) &&
-           (matrix ? tensor.getElementType().isF32() : tensor.getElementType().isInteger(32));
-  };
-  ArrayRef<Type> arguments = entry.getArgumentTypes(), results = entry.getResultTypes();
-  bool inputs = arguments.size() >= 3 && isRows(arguments[0], false) && arguments[1].isIndex() &&
-                arguments[2].isIndex() &&
-                llvm::all_of(arguments.drop_front(3), llvm::IsaPred<ternary::KVCacheType>);
-  bool outputs = results.size() == 1 && isRows(results[0], true) &&
-                 cast<RankedTensorType>(results[0]).getDimSize(1) == int64_t(vocabulary);
-  // Without an end, a session would not know how large its cache may become.
-  if (inputs && outputs && n.max_positions == 0)
-    return llvm::createStringError(
-        "ternary.model: expected a language model to have max_positions, found none");
-  if (inputs && outputs)
-    return llvm::Error::success();
-  std::string found;
-  llvm::raw_string_ostream(found) << entry.getFunctionType();
-  return llvm::createStringError(
-      "@" + entry.getSymName() +
-      ": expected the entry of a language model to be (tensor<?xi32>, index, index, caches...) -> "
-      "tensor<?x" +
-      llvm::Twine(vocabulary) + "xf32>, found " + found);
-}
-
-constexpr int64_t kMostPositions = 1 << 28;
 constexpr uint64_t kMostCacheBytes = UINT64_C(1) << 32; ///< a position, in all layers
 
-/// The numbers of `ternary.model` that the runtime allocates by, within its own bounds.
-static llvm::Error readModel(DictionaryAttr model, tern_descriptor_t &n) {
-  struct {
-    StringRef name;
-    uint32_t &value;
-    int64_t most;
-  } fields[] = {{"vocabulary", n.vocabulary, 1 << 24},
-                {"hidden", n.hidden, 1 << 24},
-                {"layers", n.layers, 1 << 16},
-                {"max_positions", n.max_positions, kMostPositions}};
-  for (auto &field : fields) {
-    Attribute attribute = model.get(field.name);
-    if (!attribute)
+/// The rows of every tensor the entry takes and gives; 0 if one is dynamic or they differ.
+static uint32_t fixedRows(func::FuncOp entry) {
+  std::optional<int64_t> rows;
+  for (Type type : llvm::concat<const Type>(entry.getArgumentTypes(), entry.getResultTypes())) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    if (!tensor)
       continue;
-    auto number = dyn_cast<IntegerAttr>(attribute);
-    if (!number || !number.getType().isInteger(64) || number.getInt() < 1 ||
-        number.getInt() > field.most) {
-      std::string found;
-      llvm::raw_string_ostream(found) << attribute;
-      return llvm::createStringError("ternary.model: expected " + field.name + " from 1 to " +
-                                     llvm::Twine(field.most) + " : i64, found " + found);
-    }
-    field.value = static_cast<uint32_t>(number.getInt());
+    if (tensor.getRank() == 0 || tensor.isDynamicDim(0) ||
+        rows.value_or(tensor.getDimSize(0)) != tensor.getDimSize(0))
+      return 0;
+    rows = tensor.getDimSize(0);
   }
-  return llvm::Error::success();
+  return static_cast<uint32_t>(std::min<int64_t>(rows.value_or(0), UINT32_MAX));
 }
 
 llvm::Expected<DescriptorInfo> describe(const CompileInput &input) {
@@ -217,12 +178,13 @@ llvm::Expected<DescriptorInfo> describe(const CompileInput &input) {
         "@" + entry->getSymName() + ": expected caches of up to " + llvm::Twine(kMostCacheBytes) +
         " bytes a position in all, found " + llvm::Twine(n.kv_bytes_per_position));
   n.output_count = entry->getNumResults();
+  n.fixed_rows = fixedRows(*entry);
   module.walk([&](ternary::AttentionOp) { n.scratch_bytes_per_position = sizeof(float); });
   n.max_rows = static_cast<uint32_t>(number(module, "ternary.max_rows"));
   n.arena_bytes = number(module, "ternary.arena_bytes");
   n.weights_bytes = number(module, "ternary.weights_bytes");
   if (auto model = module->getAttrOfType<DictionaryAttr>("ternary.model")) {
-    if (llvm::Error error = readModel(model, n))
+    if (llvm::Error error = readModelNumbers(model, n))
       return std::move(error);
     if (n.vocabulary != 0)
       if (llvm::Error error = checkLanguageModel(*entry, n))

@@ -16,6 +16,15 @@ namespace tern {
 #define GEN_PASS_DEF_SELECTKERNELS
 #include "codegen/CodegenPasses.h.inc"
 
+FailureOr<Target> targetOf(Operation *op, const std::string &option) {
+  llvm::Expected<std::vector<Target>> targets = parseTargets(option);
+  if (!targets)
+    return op->emitError(llvm::toString(targets.takeError()));
+  if (targets->size() != 1)
+    return op->emitError("expected one target, got ") << targets->size() << ": " << option;
+  return targets->front();
+}
+
 namespace {
 
 class SelectKernels : public impl::SelectKernelsBase<SelectKernels> {
@@ -23,19 +32,13 @@ public:
   using SelectKernelsBase::SelectKernelsBase;
 
   void runOnOperation() override {
-    llvm::Expected<std::vector<Target>> targets = parseTargets(target);
-    if (!targets) {
-      getOperation().emitError(llvm::toString(targets.takeError()));
+    FailureOr<Target> parsed = targetOf(getOperation(), target);
+    if (failed(parsed))
       return signalPassFailure();
-    }
-    if (targets->size() != 1) {
-      getOperation().emitError("expected one target, got ") << targets->size() << ": " << target;
-      return signalPassFailure();
-    }
     WalkResult result = getOperation().walk([&](Operation *op) {
       ternary::Product product(op);
-      return !product || succeeded(select(product, targets->front())) ? WalkResult::advance()
-                                                                      : WalkResult::interrupt();
+      return !product || succeeded(select(product, *parsed)) ? WalkResult::advance()
+                                                             : WalkResult::interrupt();
     });
     if (result.wasInterrupted())
       signalPassFailure();

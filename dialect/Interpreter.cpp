@@ -24,15 +24,12 @@ using llvm::Error;
 using llvm::Expected;
 using llvm::formatv;
 
-/// Deeper calls are taken for endless recursion.
-static constexpr int kMaxDepth = 64;
-
 struct Interpreter::State {
   ModuleOp module;
   const WeightFiles &files;
   Observer observer;
   llvm::StringMap<std::shared_ptr<const TensorValue>> weights;
-  int depth = 0;
+  size_t depth = 0;
 
   Expected<std::vector<RuntimeValue>> call(func::FuncOp function, ArrayRef<RuntimeValue> arguments);
   Expected<std::vector<RuntimeValue>> runBody(func::FuncOp function,
@@ -260,9 +257,9 @@ Expected<std::vector<RuntimeValue>> Interpreter::State::call(func::FuncOp functi
   for (auto [index, type] : llvm::enumerate(function.getArgumentTypes()))
     if (Error failed = checkArgument(index, type, arguments[index]))
       return llvm::createStringError("@" + name + ": " + llvm::toString(std::move(failed)));
-  if (depth == kMaxDepth)
+  if (depth == kMaxCallDepth)
     return llvm::createStringError(
-        formatv("@{0}: calls are more than {1} deep", name, kMaxDepth).str());
+        formatv("@{0}: calls are more than {1} deep", name, kMaxCallDepth).str());
   ++depth;
   auto results = runBody(function, arguments);
   --depth;

@@ -39,6 +39,11 @@ int64_t activationGroup(Activations activations);
 
 namespace tern {
 
+namespace ternary {
+/// Deeper calls are refused: recursion over them must end.
+constexpr size_t kMaxCallDepth = 64;
+} // namespace ternary
+
 /// The block format of an encoding that is one.
 inline std::optional<blocks::Format> blockFormat(ternary::Encoding encoding) {
   auto format = static_cast<blocks::Format>(encoding);

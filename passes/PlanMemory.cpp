@@ -36,7 +36,8 @@ public:
   LogicalResult run() {
     if (!function.getBody().hasOneBlock())
       return function.emitOpError("expected a body of one block");
-    if (failed(checkReturned()) || failed(collectArguments()) || failed(collectResults()))
+    if (failed(checkLength()) || failed(checkReturned()) || failed(collectArguments()) ||
+        failed(collectResults()))
       return failure();
     extendLives();
     place();
@@ -48,6 +49,19 @@ public:
 
 private:
   Block &block() { return function.getBody().front(); }
+
+  /// Time and memory of planning and of code generation grow with the square of a function's
+  /// length. What repeats is compiled once where it is a function: no importer makes long ones.
+  LogicalResult checkLength() {
+    constexpr int64_t kMaxOps = 1024;
+    int64_t ops = llvm::count_if(block().without_terminator(), [](Operation &op) {
+      return !isa<ternary::LoadOp, func::CallOp>(op);
+    });
+    if (ops > kMaxOps)
+      return function.emitOpError("expected at most ")
+             << kMaxOps << " operations beside calls and loads, got " << ops;
+    return success();
+  }
 
   /// A returned value is made in place, in storage that is not the function's to choose.
   LogicalResult checkReturned() {
@@ -168,6 +182,8 @@ public:
       return known->second;
     if (!open.insert(function).second)
       return function.emitOpError("expected no recursion: the arena is planned before the run");
+    if (open.size() > ternary::kMaxCallDepth)
+      return function.emitOpError("expected calls at most ") << ternary::kMaxCallDepth << " deep";
     int64_t deepest = 0;
     WalkResult walked = function.walk([&](func::CallOp call) {
       auto callee = symbols.lookup<func::FuncOp>(call.getCallee());

@@ -24,9 +24,17 @@ bool tern::needsStorage(OpResult result) {
 }
 
 bool tern::livesInCaller(OpResult result) {
-  auto function = result.getOwner()->getParentOfType<func::FuncOp>();
-  return function && !isEntry(function) &&
-         llvm::any_of(result.getUsers(), [](Operation *user) { return isa<func::ReturnOp>(user); });
+  Operation *op = result.getOwner();
+  auto function = op->getParentOfType<func::FuncOp>();
+  if (!function ||
+      llvm::none_of(result.getUsers(), [](Operation *user) { return isa<func::ReturnOp>(user); }))
+    return false;
+  if (!isEntry(function))
+    return true;
+  auto type = dyn_cast<RankedTensorType>(result.getType());
+  bool dense = isa<ternary::HeadOp>(op) ||
+               (type && type.getRank() == 2 && type.getDimSize(1) % kRowPadding == 0);
+  return dense && !isa<func::CallOp>(op) && result.hasOneUse();
 }
 
 bool tern::needsStorage(BlockArgument entryArgument) {

@@ -21,8 +21,9 @@ bool isEntry(mlir::func::FuncOp function);
 /// (ternary.load, tensor.extract_slice) or held in a register (indices).
 bool needsStorage(mlir::OpResult result);
 
-/// Whether a result of a function other than the entry is returned: then it is made in the storage
-/// that the caller has for the call's result.
+/// Whether a result is returned and made where its function's result goes: for a call, in the
+/// storage that the caller has for it; for the entry, in the runtime's buffer, whose rows are
+/// dense, if its rows need no padding or (ternary.head) none is written.
 bool livesInCaller(mlir::OpResult result);
 
 /// Whether the caller's tensor is copied into the arena; ids, caches and indices are used in place.

@@ -12,18 +12,17 @@ using namespace tern;
 using namespace tern::ternary;
 
 WeightTrail::WeightTrail(ModuleOp module) : module(module), symbols(module) {
+  SymbolTableCollection tables;
+  SymbolUserMap users(tables, module);
   for (auto function : module.getOps<func::FuncOp>()) {
     if (!function.isPrivate() || function.isExternal() || function->hasAttr("ternary.entry"))
       continue;
-    auto uses = SymbolTable::getSymbolUses(function, module);
-    if (!uses)
-      continue;
     Calls calls;
-    bool onlyCalled = llvm::all_of(*uses, [&](SymbolTable::SymbolUse use) {
-      auto call = dyn_cast<func::CallOp>(use.getUser());
+    bool onlyCalled = llvm::all_of(users.getUsers(function), [&](Operation *user) {
+      auto call = dyn_cast<func::CallOp>(user);
       if (call)
         calls.push_back(call);
-      return call != nullptr;
+      return call && call.getCallee() == function.getSymName();
     });
     if (onlyCalled)
       callers[function] = std::move(calls);
@@ -59,7 +58,7 @@ bool WeightTrail::reachesLoads(ArrayRef<Value> values, SmallVectorImpl<Operation
     return true;
   func::FuncOp function = functionOf(values.front());
   // A function that calls itself passes its own arguments on: no load at the end of that trail.
-  if (!function || llvm::is_contained(path, function) ||
+  if (!function || path.size() == kMaxCallDepth || llvm::is_contained(path, function) ||
       !llvm::all_of(values, [&](Value value) { return functionOf(value) == function; }))
     return false;
   // Each set of arguments once, though it may be reached by exponentially many chains of calls.

@@ -118,7 +118,10 @@ extern "C" tern_status_t tern_session_run(tern_session_t *session, int64_t rows,
       return invalid(format("expected %u inputs, %u indices and %u outputs, found %zu, %zu and %zu",
                             code.input_count, code.index_count, code.output_count, input_count,
                             index_count, output_count));
-    if (rows < 1 || rows > int64_t(code.max_rows))
+    if (code.fixed_rows && rows != int64_t(code.fixed_rows))
+      return invalid(
+          format("%lld rows asked for, the module has %u", (long long)rows, code.fixed_rows));
+    if (!code.fixed_rows && (rows < 1 || rows > int64_t(code.max_rows)))
       return invalid(
           format("%lld rows asked for, expected 1 to %u", (long long)rows, code.max_rows));
     if ((input_count && !inputs) || (index_count && !indices) || (output_count && !outputs))

@@ -55,6 +55,7 @@ static Status checkSizes(const tern_descriptor_t &code) {
       {"scratch_bytes_per_position", code.scratch_bytes_per_position, uint64_t(1) << 24},
       {"weights_bytes", code.weights_bytes, uint64_t(1) << 46},
       {"max_rows", code.max_rows, 1 << 16},
+      {"fixed_rows", code.fixed_rows, 1 << 28},
       {"vocabulary", code.vocabulary, 1 << 24},
       {"hidden", code.hidden, 1 << 24},
       {"layers", code.layers, 1 << 16},

@@ -330,14 +330,14 @@ void addChat(CLI::App &app, Action &action) {
   verb->add_option("-n,--tokens", flags->tokens, "tokens of an answer at most; 0: no limit");
   verb->add_flag("--greedy", flags->greedy, "always the likeliest token");
   verb->add_option("--temp", flags->temperature, "temperature; 0 is greedy")
-      ->check(CLI::NonNegativeNumber)
+      ->check(isNumber(0.0, 100.0))
       ->capture_default_str();
   verb->add_option("--top-p", flags->topP, "smallest set of this probability")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(isNumber(0.0, 1.0))
       ->capture_default_str();
   verb->add_option("--seed", flags->seed, "of the random numbers")->capture_default_str();
   verb->add_option("--context", flags->context, "positions of the cache; 0: the model's");
-  verb->add_option("--threads", flags->run.threads, "0: one a core")->check(CLI::Range(0, 256));
+  verb->add_option("--threads", flags->run.threads, "0: one a core")->check(isCount(0, 256));
   verb->add_option("--level", flags->run.level, "force a CPU level, such as x86-64-v3");
   addCheckpointFlags(*verb, flags->run.checkpoint);
   verb->callback([flags, &action] { action = [flags] { return runChat(*flags); }; });

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -78,22 +79,26 @@ uint64_t readBest(const uint8_t *data, size_t bytes) {
 }
 
 double measureRead(uint32_t threads, double budget) {
-  constexpr size_t kBytes = size_t(256) << 20; // well beyond every cache, a multiple of 256
+  // Well beyond every cache, but for any number of threads at most a quarter of the memory and 4
+  // GB.
+  const size_t most = std::min(size_t(sysconf(_SC_PHYS_PAGES)) * size_t(sysconf(_SC_PAGESIZE)) / 4,
+                               size_t(4) << 30);
+  const size_t bytes = std::min(size_t(256) << 20, most / threads) / 256 * 256;
   void *memory =
-      mmap(nullptr, kBytes * threads, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      mmap(nullptr, bytes * threads, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED)
     return 0;
-  madvise(memory, kBytes * threads, MADV_HUGEPAGE);
+  madvise(memory, bytes * threads, MADV_HUGEPAGE);
   auto *data = static_cast<uint8_t *>(memory);
-  timed(threads, [&](uint32_t i) { memset(data + i * kBytes, 1, kBytes); });
+  timed(threads, [&](uint32_t i) { memset(data + i * bytes, 1, bytes); });
   [[maybe_unused]] volatile uint64_t sink = 0;
   double best = 0;
   auto start = Clock::now();
   do {
-    double took = timed(threads, [&](uint32_t i) { sink = readBest(data + i * kBytes, kBytes); });
-    best = std::max(best, kBytes * threads / took / 1e9);
+    double took = timed(threads, [&](uint32_t i) { sink = readBest(data + i * bytes, bytes); });
+    best = std::max(best, bytes * threads / took / 1e9);
   } while (seconds(start) < budget);
-  munmap(memory, kBytes * threads);
+  munmap(memory, bytes * threads);
   return best;
 }
 

@@ -7,6 +7,8 @@
 
 #include "frontends/cli/Options.h"
 
+#include <cstdio>
+
 using namespace llvm;
 
 namespace tern::cli {
@@ -44,6 +46,18 @@ CLI::Validator isCount(uint64_t least, uint64_t most) {
               return "";
             return "expected a whole number from " + std::to_string(least) + " to " +
                    std::to_string(most) + ", got '" + text + "'";
+          },
+          ""};
+}
+
+CLI::Validator isNumber(double least, double most) {
+  return {[=](std::string &text) -> std::string {
+            double value = 0;
+            if (!StringRef(text).getAsDouble(value) && value >= least && value <= most)
+              return "";
+            char range[64];
+            snprintf(range, sizeof range, "from %g to %g", least, most);
+            return std::string("expected a number ") + range + ", got '" + text + "'";
           },
           ""};
 }

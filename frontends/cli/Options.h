@@ -27,6 +27,9 @@ CLI::Validator isIdList();
 /// CLI::Range, with its numbers written as integers.
 CLI::Validator isCount(uint64_t least, uint64_t most);
 
+/// CLI::Range for numbers, which must be finite.
+CLI::Validator isNumber(double least, double most);
+
 /// More tokens than any model has positions.
 constexpr uint64_t kMaxTokens = 1 << 24;
 

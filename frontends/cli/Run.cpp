@@ -170,16 +170,16 @@ static Error runRun(const RunFlags &flags) {
 static void addSampling(CLI::App &verb, RunFlags &flags) {
   auto *greedy = verb.add_flag("--greedy", flags.greedy, "always the likeliest token");
   verb.add_option("--temp", flags.temperature, "temperature; 0 is greedy (default: the model's)")
-      ->check(CLI::Range(0.0, 100.0))
+      ->check(isNumber(0.0, 100.0))
       ->excludes(greedy);
   verb.add_option("--top-k", flags.topK, "only the k likeliest; 0: off")
       ->check(isCount(0, kMaxTokens));
   verb.add_option("--top-p", flags.topP, "smallest set of this probability; 1: off")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(isNumber(0.0, 1.0));
   verb.add_option("--min-p", flags.minP, "at least this share of the likeliest")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(isNumber(0.0, 1.0));
   verb.add_option("--repeat-penalty", flags.penalty, "divides logits of recent tokens; 1: off")
-      ->check(CLI::Range(0.01, 100.0));
+      ->check(isNumber(0.01, 100.0));
   verb.add_option("--seed", flags.seed, "of the random numbers")->capture_default_str();
 }
 

@@ -7,6 +7,8 @@
 
 #include "frontends/cli/Support.h"
 
+#include "frontends/cli/IRText.h"
+
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
@@ -16,7 +18,9 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/Format.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <unistd.h>
@@ -176,7 +180,7 @@ Expected<std::vector<int32_t>> parseIds(StringRef text) {
   for (auto [index, part] : enumerate(parts)) {
     int32_t id = 0;
     if (part.trim().getAsInteger(10, id) || id < 0)
-      return makeError("--ids: expected numbers separated by commas, got '" + part + "' as entry " +
+      return makeError("expected numbers separated by commas, got '" + part + "' as entry " +
                        Twine(index + 1));
     ids.push_back(id);
   }
@@ -251,8 +255,15 @@ Expected<import::ImportedModel> readIR(mlir::MLIRContext &context, StringRef pat
       out << where.getLine() << ':' << where.getColumn() << ": ";
     out << diagnostic;
   });
+  auto buffer = MemoryBuffer::getFile(path);
+  if (!buffer)
+    return makeError(path + ": " + buffer.getError().message());
+  if (Error error = checkIRText((*buffer)->getBuffer()))
+    return makeError(path + ": " + toString(std::move(error)));
+  SourceMgr sources;
+  sources.AddNewSourceBuffer(std::move(*buffer), SMLoc());
   import::ImportedModel model;
-  model.module = mlir::parseSourceFile<mlir::ModuleOp>(path, &context);
+  model.module = mlir::parseSourceFile<mlir::ModuleOp>(sources, &context);
   if (!model.module)
     return makeError(path + ": " + (text.empty() ? "expected valid IR" : text));
   model.folder = sys::path::parent_path(path).str();

@@ -101,11 +101,18 @@ Expected<std::vector<int32_t>> AnyTokenizer::encode(StringRef text, bool bos, bo
 }
 
 Expected<std::string> AnyTokenizer::decode(ArrayRef<int32_t> ids, bool skipSpecial) const {
+  int64_t size = tokenizer ? tokenizer->size() : 0;
+  if (!tokenizer) {
+    auto info = modelInfo(model->get());
+    if (!info)
+      return info.takeError();
+    size = info->vocabulary;
+  }
+  for (int32_t id : ids)
+    if (id >= size)
+      return makeError("expected ids below " + Twine(size) + ", got " + Twine(id));
   if (!tokenizer)
     return detokenize(model->get(), ids, skipSpecial);
-  for (int32_t id : ids)
-    if (id >= tokenizer->size())
-      return makeError("expected ids below " + Twine(tokenizer->size()) + ", got " + Twine(id));
   return tokenizer->decode(ids.data(), ids.size(), skipSpecial);
 }
 

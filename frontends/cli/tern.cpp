@@ -19,6 +19,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
+#include <sstream>
 
 using namespace llvm;
 
@@ -51,10 +52,27 @@ static std::vector<std::string> takeMlirFlags(int argc, char **argv) {
   return ours;
 }
 
+/// The exit code of what has run, told on stderr if it failed or its output could not be written.
+static int finish(Error error) {
+  outs().flush();
+  if (!error && outs().has_error())
+    error =
+        createStringError(outs().error(), "standard output: %s", outs().error().message().c_str());
+  outs().clear_error();
+  if (!error)
+    return 0;
+  errs() << "tern: error: " << toString(std::move(error)) << '\n';
+  return 1;
+}
+
 /// Help and version go to stdout with code 0; wrong usage to stderr with code 2.
 static int reportUsage(const CLI::App &app, const CLI::ParseError &error) {
-  if (error.get_exit_code() == 0)
-    return app.exit(error);
+  if (error.get_exit_code() == 0) {
+    std::ostringstream text;
+    app.exit(error, text, text);
+    outs() << text.str();
+    return finish(Error::success());
+  }
   std::string text = error.what();
   auto verbs = app.get_subcommands();
   if (verbs.empty() && error.get_exit_code() == int(CLI::ExitCodes::ExtrasError))
@@ -98,14 +116,5 @@ int main(int argc, char **argv) {
     errs() << "tern: error: expected a verb\n" << app.help();
     return 2;
   }
-  Error error = action();
-  outs().flush();
-  if (!error && outs().has_error())
-    error =
-        createStringError(outs().error(), "standard output: %s", outs().error().message().c_str());
-  outs().clear_error();
-  if (!error)
-    return 0;
-  errs() << "tern: error: " << toString(std::move(error)) << '\n';
-  return 1;
+  return finish(action());
 }

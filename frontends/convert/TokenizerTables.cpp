@@ -34,12 +34,9 @@ TokenizerTables::TokenizerTables(StringRef blob) : blob(blob) {
 /// The characters of byte-level BPE's alphabet, by byte.
 static std::vector<std::string> makeAlphabet() {
   std::vector<std::string> alphabet(256);
-  for (unsigned character = 0; character < 256 + 68; ++character) {
-    int byte = import::alphabetToByte(character);
-    if (byte < 0)
-      continue;
+  for (unsigned byte = 0; byte < 256; ++byte) {
     char bytes[4], *end = bytes;
-    ConvertCodePointToUTF8(character, end);
+    ConvertCodePointToUTF8(tern_tokenizer_byte_to_alphabet(static_cast<uint8_t>(byte)), end);
     alphabet[byte] = std::string(bytes, end);
   }
   return alphabet;

@@ -61,13 +61,10 @@ Expected<LinearSpec> Weights::mlx(const TensorInfo &codes, StringRef module, int
                                        ", found " + Twine(columns) + " columns");
   if (Error error = expectShape(codes, {rows, columns / 16}))
     return error;
-  Expected<const TensorInfo *> found = need((module + ".scales").str());
+  Expected<FloatTensor> found = needFloats((module + ".scales").str());
   if (!found)
     return found.takeError();
-  const TensorInfo &tensor = **found;
-  Expected<Encoding> encoding = floatEncoding(tensor);
-  if (!encoding)
-    return encoding.takeError();
+  auto [tensor, encoding] = *found;
   int64_t groups = columns / config.mlxGroup;
   if (Error error = expectShape(tensor, {rows, groups}))
     return error;
@@ -78,8 +75,8 @@ Expected<LinearSpec> Weights::mlx(const TensorInfo &codes, StringRef module, int
     shape.push_back(groups);
   WeightSpec trits = {RankedTensorType::get({rows, columns}, TritType::get(&context)),
                       source(codes, {rows, columns}, Encoding::MLX2, Derivation::None)};
-  WeightSpec scales = {scaleType(shape, *encoding == Encoding::F16),
-                       source(tensor, {rows, groups}, *encoding, Derivation::None)};
+  WeightSpec scales = {scaleType(shape, encoding == Encoding::F16),
+                       source(tensor, {rows, groups}, encoding, Derivation::None)};
   return LinearSpec{trits, scales};
 }
 
@@ -126,17 +123,14 @@ void Weights::sampleFloats(const TensorInfo &tensor, Encoding encoding, int64_t 
 }
 
 Expected<WeightSpec> Weights::scale(StringRef module) {
-  Expected<const TensorInfo *> found = need((module + ".weight_scale").str());
+  Expected<FloatTensor> found = needFloats((module + ".weight_scale").str());
   if (!found)
     return found.takeError();
-  const TensorInfo &tensor = **found;
-  Expected<Encoding> encoding = floatEncoding(tensor);
-  if (!encoding)
-    return encoding.takeError();
+  auto [tensor, encoding] = *found;
   if (!tensor.shape.empty())
     if (Error error = expectShape(tensor, {1}))
       return error;
-  float value = floatAt(checkpoint.bytes(tensor), *encoding, 0);
+  float value = floatAt(checkpoint.bytes(tensor), encoding, 0);
   bool divide = config.form == WeightForm::Divide;
   float effective = divide ? 1.0f / value : value;
   if (!(value > 0) || !std::isnormal(value) || !std::isnormal(effective))
@@ -149,7 +143,7 @@ Expected<WeightSpec> Weights::scale(StringRef module) {
   counts.mostScale = std::max(counts.mostScale, effective);
   return WeightSpec{
       RankedTensorType::get({1}, mlir::Float32Type::get(&context)),
-      source(tensor, {1}, *encoding, divide ? Derivation::Reciprocal : Derivation::None)};
+      source(tensor, {1}, encoding, divide ? Derivation::Reciprocal : Derivation::None)};
 }
 
 Expected<LinearSpec> Weights::masters(const TensorInfo &tensor, Encoding encoding, int64_t rows,

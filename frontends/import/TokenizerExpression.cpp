@@ -198,7 +198,7 @@ Expected<std::string> translateExpression(const Json &place, StringRef expressio
   // The options of runtime/text/Splitter.cpp.
   std::unique_ptr<pcre2_code, FreeCode> compiled(
       pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated->data()), translated->size(),
-                    PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code, &at, nullptr));
+                    TERN_TOKENIZER_PCRE2_OPTIONS, &code, &at, nullptr));
   if (compiled)
     return translated;
   char reason[256] = "out of memory";

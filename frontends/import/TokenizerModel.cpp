@@ -22,20 +22,6 @@ namespace tern::import {
 
 static_assert(endianness::native == endianness::little, "records are written as they lie");
 
-int alphabetToByte(uint32_t character) {
-  // 188 bytes stand for themselves; the others follow U+0100 in rising order.
-  auto printable = [](unsigned b) {
-    return (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || (b >= 174 && b <= 255);
-  };
-  if (character < 256)
-    return printable(character) ? static_cast<int>(character) : -1;
-  unsigned next = 256;
-  for (unsigned b = 0; b < 256; ++b)
-    if (!printable(b) && next++ == character)
-      return static_cast<int>(b);
-  return -1;
-}
-
 std::optional<std::string> alphabetToBytes(StringRef text) {
   std::string bytes;
   const UTF8 *at = text.bytes_begin();
@@ -43,7 +29,7 @@ std::optional<std::string> alphabetToBytes(StringRef text) {
     UTF32 character = 0;
     if (convertUTF8Sequence(&at, text.bytes_end(), &character, strictConversion) != conversionOK)
       return std::nullopt;
-    int byte = alphabetToByte(character);
+    int byte = tern_tokenizer_alphabet_to_byte(character);
     if (byte < 0)
       return std::nullopt;
     bytes += static_cast<char>(byte);

@@ -52,8 +52,6 @@ struct TokenizerModel {
 /// hashes collide.
 llvm::Expected<std::string> writeTokenizerBlob(const TokenizerModel &model);
 
-/// A character of byte-level BPE's alphabet to its byte, or -1.
-int alphabetToByte(uint32_t character);
 /// The bytes that a token of a byte-level vocabulary stands for, or nothing where it is not written
 /// in the alphabet.
 std::optional<std::string> alphabetToBytes(llvm::StringRef text);

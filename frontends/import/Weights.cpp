@@ -50,6 +50,16 @@ Expected<Encoding> Weights::floatEncoding(const TensorInfo &tensor) const {
   return checkpoint.error(tensor, "expected F32, F16 or BF16, found " + tensor.describe());
 }
 
+Expected<Weights::FloatTensor> Weights::needFloats(StringRef name) {
+  Expected<const TensorInfo *> found = need(name);
+  if (!found)
+    return found.takeError();
+  Expected<Encoding> encoding = floatEncoding(**found);
+  if (!encoding)
+    return encoding.takeError();
+  return FloatTensor{**found, *encoding};
+}
+
 /// The encoding of a GGUF block type.
 static std::optional<Encoding> blockEncoding(StringRef dtype) {
   return StringSwitch<std::optional<Encoding>>(dtype)
@@ -100,21 +110,18 @@ WeightSpec Weights::asStored(const TensorInfo &tensor, ArrayRef<int64_t> shape,
 }
 
 Expected<WeightSpec> Weights::gain(StringRef module, int64_t size) {
-  Expected<const TensorInfo *> found = need((module + ".weight").str());
+  Expected<FloatTensor> found = needFloats((module + ".weight").str());
   if (!found)
     return found.takeError();
-  const TensorInfo &tensor = **found;
-  Expected<Encoding> encoding = floatEncoding(tensor);
-  if (!encoding)
-    return encoding.takeError();
+  auto [tensor, encoding] = *found;
   if (Error error = expectShape(tensor, {size}))
     return error;
   for (int64_t i = 0; i < size; ++i)
-    if (!std::isfinite(floatAt(checkpoint.bytes(tensor), *encoding, i)))
+    if (!std::isfinite(floatAt(checkpoint.bytes(tensor), encoding, i)))
       return checkpoint.error(tensor, "element " + Twine(i) + " is not finite");
   counts.floats += size;
   return WeightSpec{RankedTensorType::get({size}, mlir::Float32Type::get(&context)),
-                    source(tensor, {size}, *encoding, Derivation::None)};
+                    source(tensor, {size}, encoding, Derivation::None)};
 }
 
 Expected<WeightSpec> Weights::table(StringRef module, int64_t rows, int64_t columns) {
@@ -154,18 +161,15 @@ Expected<WeightSpec> Weights::table(StringRef module, int64_t rows, int64_t colu
 }
 
 Expected<std::vector<float>> Weights::factors(StringRef name, int64_t size) {
-  Expected<const TensorInfo *> found = need(name);
+  Expected<FloatTensor> found = needFloats(name);
   if (!found)
     return found.takeError();
-  const TensorInfo &tensor = **found;
-  Expected<Encoding> encoding = floatEncoding(tensor);
-  if (!encoding)
-    return encoding.takeError();
+  auto [tensor, encoding] = *found;
   if (Error error = expectShape(tensor, {size}))
     return error;
   std::vector<float> values(size);
   for (int64_t i = 0; i < size; ++i) {
-    values[i] = floatAt(checkpoint.bytes(tensor), *encoding, i);
+    values[i] = floatAt(checkpoint.bytes(tensor), encoding, i);
     if (!(values[i] > 0) || !std::isnormal(values[i]))
       return checkpoint.error(tensor, "element " + Twine(i) + ": expected a number above 0");
   }

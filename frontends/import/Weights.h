@@ -54,6 +54,11 @@ private:
   llvm::Expected<const TensorInfo *> need(llvm::StringRef name);
   llvm::Error expectShape(const TensorInfo &tensor, llvm::ArrayRef<int64_t> shape) const;
   llvm::Expected<ternary::Encoding> floatEncoding(const TensorInfo &tensor) const;
+  struct FloatTensor {
+    const TensorInfo &tensor;
+    ternary::Encoding encoding;
+  };
+  llvm::Expected<FloatTensor> needFloats(llvm::StringRef name);
   ternary::SourceAttr source(const TensorInfo &tensor, llvm::ArrayRef<int64_t> shape,
                              ternary::Encoding encoding, ternary::Derivation derive) const;
   /// A tensor of floats, with their type.

@@ -97,3 +97,12 @@ func.func @end(%x: tensor<?x4xf32>) -> tensor<?x4xf32> attributes {ternary.entry
   // expected-error @below {{expected func.return at the end of a function}}
   llvm.unreachable
 }
+
+// -----
+
+// expected-error @below {{expected a body of one block}}
+func.func @blocks() attributes {ternary.entry} {
+  cf.br ^bb1
+^bb1:
+  return
+}

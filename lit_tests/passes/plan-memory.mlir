@@ -1,4 +1,4 @@
-// RUN: tern-opt %s --ternary-plan-memory=max-rows=4 | FileCheck %s
+// RUN: tern-opt %s --ternary-plan-memory=max-rows=4 --split-input-file | FileCheck %s
 
 // Rows of 10 floats are padded to 64: 4 rows take 1024 bytes. The deepest chain of calls is 3072 bytes
 // of @main and then the callee's.
@@ -52,4 +52,21 @@ func.func @main(%h: tensor<?x10xf32>, %ids: tensor<?xi32>, %n: index) -> tensor<
   %5 = call @block(%4, %g, %w, %ws) : (tensor<?x10xf32>, tensor<10xf32>, tensor<10x10x!ternary.trit>, tensor<1xf32>) -> tensor<?x10xf32>
   %6 = ternary.gated_activation relu2 %vv, %5 : tensor<?x10xf32>
   return %6 : tensor<?x10xf32>
+}
+
+// -----
+
+// Logits are made in the runtime's buffer. So are rows that need no padding, unless something else reads them.
+// CHECK: module attributes {ternary.arena_bytes = 2048 : i64, ternary.max_rows = 4 : i64}
+// CHECK-LABEL: func.func @logits
+// CHECK: arith.addf {{.+}} {ternary.arena = array<i64: 1024>}
+// CHECK: ternary.head {{.+}} {ternary.arena = array<i64: -1>}
+// CHECK: arith.addf {{.+}} {ternary.arena = array<i64: -1>}
+ternary.weight @table : tensor<10x64xf32> from [#ternary.source<file = 0, offset = 5, bytes = 0, shape = [10, 64], encoding = random>]
+func.func @logits(%h: tensor<?x64xf32>) -> (tensor<?x10xf32>, tensor<?x64xf32>, tensor<?x64xf32>) attributes {ternary.entry} {
+  %table = ternary.load @table : tensor<10x64xf32>
+  %read = arith.addf %h, %h : tensor<?x64xf32>
+  %logits = ternary.head %read, %table : tensor<?x64xf32>, tensor<10x64xf32> -> tensor<?x10xf32>
+  %last = arith.addf %h, %h : tensor<?x64xf32>
+  return %logits, %read, %last : tensor<?x10xf32>, tensor<?x64xf32>, tensor<?x64xf32>
 }

@@ -62,8 +62,7 @@ Status Splitter::compile(const BlobView &blob, uint32_t index, Step &step) {
   int error = 0;
   PCRE2_SIZE at = 0;
   step.code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(step.text.data()), step.text.size(),
-                                PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &at,
-                                nullptr));
+                                TERN_TOKENIZER_PCRE2_OPTIONS, &error, &at, nullptr));
   if (!step.code) {
     char reason[256] = "out of memory";
     pcre2_get_error_message(error, reinterpret_cast<PCRE2_UCHAR *>(reason), sizeof(reason));
@@ -198,7 +197,7 @@ void Splitter::toAlphabet(std::string &text, std::vector<Piece> &pieces) {
   for (Piece &piece : pieces) {
     size_t begin = out.size();
     for (size_t i = piece.begin; i < piece.end; ++i)
-      appendUtf8(out, byteToAlphabet(static_cast<uint8_t>(text[i])));
+      appendUtf8(out, tern_tokenizer_byte_to_alphabet(static_cast<uint8_t>(text[i])));
     piece = {begin, out.size()};
   }
   text = std::move(out);
@@ -211,7 +210,7 @@ void Splitter::fromAlphabet(std::string &text, std::vector<Piece> &pieces) {
     size_t begin = out.size();
     for (size_t at = piece.begin; at < piece.end;) {
       Utf8Character c = readUtf8(text, at);
-      if (int byte = alphabetToByte(c.code); byte >= 0)
+      if (int byte = tern_tokenizer_alphabet_to_byte(c.code); byte >= 0)
         out += static_cast<char>(byte);
       at += c.bytes;
     }

@@ -151,24 +151,4 @@ std::string normalize(std::string_view text, Normalization form) {
   return out;
 }
 
-static bool isPrintableByte(unsigned byte) {
-  return (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
-}
-
-char32_t byteToAlphabet(uint8_t byte) {
-  if (isPrintableByte(byte))
-    return byte;
-  // The other bytes follow U+0100 in rising order: 0-32, 127-160, 173.
-  return byte <= 32 ? 0x100u + byte : byte == 173 ? 0x143u : 0x100u + 33u + (byte - 127u);
-}
-
-int alphabetToByte(char32_t code) {
-  if (code < 0x100)
-    return isPrintableByte(code) ? static_cast<int>(code) : -1;
-  if (code > 0x143)
-    return -1;
-  unsigned index = code - 0x100;
-  return static_cast<int>(index <= 32 ? index : index == 67 ? 173 : index - 33 + 127);
-}
-
 } // namespace tern

@@ -42,11 +42,6 @@ enum class Normalization : uint8_t { Nfc, Nfd, Nfkc, Nfkd };
 /// `text` is UTF-8. A run of marks longer than 256 is normalized in parts, which bounds the time.
 std::string normalize(std::string_view text, Normalization form);
 
-/// Byte-level BPE writes each byte as one printable character.
-char32_t byteToAlphabet(uint8_t byte);
-/// The byte of an alphabet character, or -1.
-int alphabetToByte(char32_t code);
-
 } // namespace tern
 
 #endif // TERN_RUNTIME_TEXT_UTF8_H

@@ -77,6 +77,40 @@ TEST(Compile, DecodersEqualTheInterpreterAtEveryLevelAndThreadCount) {
   }
 }
 
+/// A call whose argument starts at a row known only at run time gets a row of the calls table made
+/// on the stack; calls before and after it have theirs in the constant table.
+TEST(Compile, CallsOnRowsThatStartAnywhereEqualTheInterpreter) {
+  ModelCase model(R"(
+!w = tensor<96x96x!ternary.trit>
+module attributes {ternary.files = []} {
+  ternary.weight @w : !w from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [96, 96], encoding = random>]
+  ternary.weight @s : tensor<1xf32> from [#ternary.source<file = 0, offset = 2, bytes = 0, shape = [1], encoding = random>]
+  func.func private @layer(%x: tensor<?x96xf32>, %w: !w, %s: tensor<1xf32>) -> tensor<?x96xf32> {
+    %y = ternary.linear %x, %w, %s activations(int8_per_token) : tensor<?x96xf32>, !w, tensor<1xf32> -> tensor<?x96xf32>
+    %z = arith.addf %x, %y : tensor<?x96xf32>
+    return %z : tensor<?x96xf32>
+  }
+  func.func @main(%x: tensor<?x96xf32>, %position: index, %wanted: index) -> tensor<?x96xf32> attributes {ternary.entry} {
+    %zero = arith.constant 0 : index
+    %w = ternary.load @w : !w
+    %s = ternary.load @s : tensor<1xf32>
+    %count = tensor.dim %x, %zero : tensor<?x96xf32>
+    %first = arith.subi %count, %wanted : index
+    %0 = call @layer(%x, %w, %s) : (tensor<?x96xf32>, !w, tensor<1xf32>) -> tensor<?x96xf32>
+    %1 = call @layer(%0, %w, %s) : (tensor<?x96xf32>, !w, tensor<1xf32>) -> tensor<?x96xf32>
+    %tail = tensor.extract_slice %1[%first, 0] [%wanted, 96] [1, 1] : tensor<?x96xf32> to tensor<?x96xf32>
+    %2 = call @layer(%tail, %w, %s) : (tensor<?x96xf32>, !w, tensor<1xf32>) -> tensor<?x96xf32>
+    %3 = call @layer(%2, %w, %s) : (tensor<?x96xf32>, !w, tensor<1xf32>) -> tensor<?x96xf32>
+    %4 = arith.addf %3, %tail : tensor<?x96xf32>
+    return %4 : tensor<?x96xf32>
+  }
+})");
+  ASSERT_TRUE(model.module());
+  std::vector<CallArguments> calls = {model.arguments(1, 9, 0, 9), model.arguments(2, 9, 0, 4),
+                                      model.arguments(3, 5, 0, 1), model.arguments(4, 1, 0, 1)};
+  expectEqual(model, calls, runnableTargets());
+}
+
 TEST(Compile, BarriersSuffice) {
   for (uint64_t seed = 31; seed <= 36; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));

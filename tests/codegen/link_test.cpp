@@ -18,6 +18,8 @@
 
 #include <dlfcn.h>
 
+#include <sys/stat.h>
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -95,6 +97,21 @@ std::string soname(Library &library) {
   return "";
 }
 } // namespace
+
+// A new file is renamed over the old one, which must not put a file in a device's place.
+TEST_F(Link, RefusesPipesAndFoldersAsOutput) {
+  ModelCase model(randomMlp(3));
+  ASSERT_EQ(::mkfifo(path("a.so").c_str(), 0600), 0);
+  ASSERT_EQ(::mkfifo(path("b.so.weights").c_str(), 0600), 0);
+  ASSERT_FALSE(llvm::sys::fs::create_directory(path("c.so")));
+  EXPECT_EQ(compile(model, "a.so"), path("a.so") + ": expected a regular file or none");
+  CompileOptions sidecar;
+  sidecar.sidecar = true;
+  EXPECT_EQ(compile(model, "b.so", sidecar),
+            path("b.so.weights") + ": expected a regular file or none");
+  EXPECT_EQ(compile(model, "c.so"), path("c.so") + ": expected a regular file or none");
+  EXPECT_EQ(files(), (std::vector<std::string>{"a.so", "b.so.weights", "c.so"}));
+}
 
 TEST_F(Link, LibraryEqualsTheInterpreterOnEveryVariantOfThisCpu) {
   ModelCase model(randomDecoder(5, 3));

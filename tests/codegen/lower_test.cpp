@@ -101,7 +101,8 @@ TEST(Descriptor, ConstantMirrorsTheStructFieldByField) {
   tern_descriptor_t &n = info.numbers;
   n.max_rows = 11, n.arena_bytes = 12, n.kv_bytes_per_position = 13;
   n.scratch_bytes_per_position = 14, n.weights_bytes = 15, n.vocabulary = 16, n.hidden = 17;
-  n.layers = 18, n.max_positions = 19, n.input_count = 20, n.index_count = 21, n.output_count = 22;
+  n.layers = 18, n.max_positions = 19, n.input_count = 20, n.index_count = 21, n.output_count = 22,
+  n.fixed_rows = 23;
   addDescriptor(module, info);
   auto *record =
       llvm::cast<llvm::ConstantStruct>(module.getNamedGlobal("tern.descriptor")->getInitializer());
@@ -129,6 +130,7 @@ TEST(Descriptor, ConstantMirrorsTheStructFieldByField) {
   EXPECT_EQ(at(offsetof(tern_descriptor_t, input_count)), 20u);
   EXPECT_EQ(at(offsetof(tern_descriptor_t, index_count)), 21u);
   EXPECT_EQ(at(offsetof(tern_descriptor_t, output_count)), 22u);
+  EXPECT_EQ(at(offsetof(tern_descriptor_t, fixed_rows)), 23u);
 }
 
 TEST(Payload, WeightsThatLeaveTheirSectionAreRefused) {

@@ -7,6 +7,9 @@ same() { cmp "$work/expected" "$1" || { echo "expected:"; cat "$work/expected"; 
 
 { printf %s "$prompt"; "$TERN" run "$MODELS/model.so" -p "$prompt" --greedy -n 200; } >"$work/expected"
 [ "$(wc -c <"$work/expected")" -gt 200 ]
+# The project's first page shows this very text.
+sed -n "/^$prompt/,/^\`\`\`/p" "$README" | grep -v '^```' >"$work/readme"
+same "$work/readme"
 
 for form in model standalone sidecar; do
   "$EXAMPLES/example_story" "$MODELS/$form.so" "$prompt" >"$work/$form"

@@ -7,6 +7,7 @@
 
 #include "frontends/import/Json.h"
 #include "tests/support/TokenizerFolder.h"
+#include "tests/support/TokenizerVectors.h"
 #include "llvm/Support/MemoryBuffer.h"
 
 using namespace llvm;
@@ -15,16 +16,8 @@ using namespace tern::test;
 
 namespace {
 
-// Vocabularies of the published vectors are too large, and not ours, to keep beside the code.
-const std::string kVectors = TERN_SOURCE_DIR "/../shared/tokenizer-vectors/";
 const std::string kModel = TERN_SOURCE_DIR "/examples/models/tiny-stories-bitnet";
 const std::string kGolden = TERN_SOURCE_DIR "/tests/data/tiny-stories-bitnet/tokenization.json";
-
-std::string readAll(const std::string &path) {
-  auto buffer = MemoryBuffer::getFile(path);
-  EXPECT_TRUE(static_cast<bool>(buffer)) << path;
-  return buffer ? (*buffer)->getBuffer().str() : "";
-}
 
 std::vector<int32_t> idsOf(const import::Json &list) {
   std::vector<int32_t> ids;
@@ -50,24 +43,12 @@ protected:
 };
 
 TEST_P(TokenizerVectors, AgreeWithThePublishedIds) {
-  std::string inputs = readAll(kVectors + GetParam().vectors + ".inp");
-  std::string outputs = readAll(kVectors + GetParam().vectors + ".out");
-  StringRef texts = inputs, lines = outputs;
-  int cases = 0;
-  for (constexpr StringLiteral kMark = "\n__ggml_vocab_test__\n"; texts.contains(kMark); ++cases) {
-    auto [text, rest] = texts.split(kMark);
-    auto [line, more] = lines.split('\n');
-    std::vector<int32_t> expected;
-    SmallVector<StringRef> words;
-    line.split(words, ' ', -1, false);
-    for (StringRef word : words)
-      expected.push_back(std::stoi(word.str()));
+  std::vector<TokenizerVector> vectors = tokenizerVectors(GetParam().vectors);
+  for (const auto &[text, expected] : vectors) {
     std::vector<int32_t> ids = loaded->encode(text, {});
-    EXPECT_EQ(ids, expected) << "text " << cases << ": " << text.str();
-    texts = rest;
-    lines = more;
+    EXPECT_EQ(ids, expected) << "text: " << text;
   }
-  EXPECT_EQ(cases, 46);
+  EXPECT_EQ(vectors.size(), 46u);
 }
 
 TEST_P(TokenizerVectors, AgreeWithTheExtraPairs) {

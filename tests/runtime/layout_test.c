@@ -85,6 +85,7 @@ AT(tern_descriptor_t, max_positions, 100);
 AT(tern_descriptor_t, input_count, 104);
 AT(tern_descriptor_t, index_count, 108);
 AT(tern_descriptor_t, output_count, 112);
+AT(tern_descriptor_t, fixed_rows, 116);
 
 CHECK(sizeof(tern_payload_header_t) == 48);
 AT(tern_payload_header_t, header_bytes, 8);

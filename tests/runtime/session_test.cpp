@@ -213,6 +213,13 @@ TEST_F(Session, GenericModuleRuns) {
   EXPECT_EQ(tern_session_run(session, 2, inputs, 1, indices, 1, outputs, 1), TERN_STATUS_OK);
   for (int i = 0; i < 6; ++i)
     EXPECT_EQ(out[i], in[i] * 7);
+  // Buffers of a module whose rows are fixed have that many, not fewer.
+  fakeDescriptor.fixed_rows = 2;
+  EXPECT_EQ(tern_session_run(session, 2, inputs, 1, indices, 1, outputs, 1), TERN_STATUS_OK);
+  EXPECT_EQ(tern_session_run(session, 1, inputs, 1, indices, 1, outputs, 1),
+            TERN_STATUS_INVALID_ARGUMENT);
+  EXPECT_STREQ(tern_error_message(), "tern_session_run: 1 rows asked for, the module has 2");
+  fakeDescriptor.fixed_rows = 0;
   EXPECT_EQ(tern_decode(session, 0), TERN_STATUS_UNSUPPORTED);
   const float *logits;
   EXPECT_EQ(tern_session_logits(session, &logits, nullptr), TERN_STATUS_INVALID_ARGUMENT);

@@ -8,6 +8,7 @@
 #ifndef TERN_TESTS_SUPPORT_SMALLTOKENIZER_H
 #define TERN_TESTS_SUPPORT_SMALLTOKENIZER_H
 
+#include "tern/tokenizer_blob.h"
 #include "runtime/text/Utf8.h"
 
 #include <set>
@@ -34,7 +35,7 @@ inline std::string quoted(const std::string &text) {
 inline std::string inAlphabet(const std::string &bytes) {
   std::string out;
   for (char c : bytes)
-    appendUtf8(out, byteToAlphabet(static_cast<uint8_t>(c)));
+    appendUtf8(out, tern_tokenizer_byte_to_alphabet(static_cast<uint8_t>(c)));
   return out;
 }
 

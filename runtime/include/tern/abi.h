@@ -44,7 +44,8 @@ typedef struct tern_frame {
   uint8_t *scratch;          /* thread_count * scratch_stride bytes, 64-byte aligned */
   uint64_t scratch_stride;   /* >= scratch_bytes_per_position * kv_capacity, multiple of 64 */
   int64_t kv_capacity;       /* positions the cache has room for */
-  int64_t rows;              /* the dynamic dimension of the inputs, 1 .. max_rows */
+  int64_t rows;              /* the dynamic dimension of the inputs, 1 .. max_rows; tensors whose
+                                rows are fixed have these, whatever it is */
   const void *const *inputs; /* one a tensor argument, in order, dense row-major */
   const int64_t *indices;    /* one an index argument, in order */
   void *const *outputs;      /* one a result, dense row-major */
@@ -130,7 +131,9 @@ typedef struct tern_descriptor {
   uint64_t weights_bytes;
   /* Language models; 0 for other modules. */
   uint32_t vocabulary, hidden, layers, max_positions;
-  uint32_t input_count, index_count, output_count, reserved;
+  uint32_t input_count, index_count, output_count;
+  uint32_t fixed_rows; /* the only number of rows where no tensor's is dynamic and all are equal,
+                          else 0 */
 } tern_descriptor_t;
 
 /* The one symbol a compiled library exports, "tern_query": NULL for an ABI version it

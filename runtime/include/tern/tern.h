@@ -82,7 +82,7 @@ typedef struct tern_open_options {
 } tern_open_options_t;
 
 /* Opens a compiled library (options may be NULL). Close with tern_model_close after
-   its sessions are gone. */
+   its sessions are gone. The file stays mapped: to replace it, rename a new one over it. */
 TERN_API tern_status_t tern_model_open(const char *path, const tern_open_options_t *options,
                                        tern_model_t **out);
 /* Opens a model whose code is already in the process: linked in, or just compiled. With
@@ -138,7 +138,10 @@ TERN_API tern_status_t tern_prefill_logits(tern_session_t *session, const int32_
 TERN_API tern_status_t tern_session_logits(const tern_session_t *session, const float **logits,
                                            size_t *count);
 
-/* Runs any compiled module: frame inputs and outputs as abi.h has them. */
+/* Runs any compiled module: frame inputs and outputs as abi.h has them. Sizes of buffers are not
+   passed: each must hold what the entry's type says, with `rows` rows where they are dynamic.
+   The indices of a language model are checked; those of other modules must keep slices and caches
+   (the session's positions) in bounds. */
 TERN_API tern_status_t tern_session_run(tern_session_t *session, int64_t rows,
                                         const void *const *inputs, size_t input_count,
                                         const int64_t *indices, size_t index_count,

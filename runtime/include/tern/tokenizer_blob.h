@@ -98,7 +98,7 @@ typedef enum tern_tokenizer_step_kind {
   TERN_TOKENIZER_PREPEND = 5, /* a before a text that is not empty */
   TERN_TOKENIZER_REPLACE = 6, /* every a by b; in decode, within each token */
   /* split: each cuts every piece that the one before left */
-  TERN_TOKENIZER_SPLIT_REGEX = 16,       /* a: a PCRE2 expression, UTF and UCP; behaviour, invert */
+  TERN_TOKENIZER_SPLIT_REGEX = 16,       /* a: a PCRE2 expression; behaviour, invert */
   TERN_TOKENIZER_SPLIT_LITERAL = 17,     /* a: a text; behaviour, invert */
   TERN_TOKENIZER_SPLIT_DIGITS = 18,      /* characters of category N; behaviour */
   TERN_TOKENIZER_SPLIT_PUNCTUATION = 19, /* ASCII punctuation and category P; behaviour */
@@ -108,6 +108,9 @@ typedef enum tern_tokenizer_step_kind {
   TERN_TOKENIZER_BYTES = 32, /* byte tokens become bytes */
   TERN_TOKENIZER_STRIP = 33  /* up to `behaviour` times a at the start of the text */
 } tern_tokenizer_step_kind_t;
+
+/* What expressions are compiled with, where they are checked and where they are used. */
+#define TERN_TOKENIZER_PCRE2_OPTIONS (PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C)
 
 /* What becomes of the parts that match. */
 typedef enum tern_tokenizer_behaviour {
@@ -128,6 +131,27 @@ typedef struct tern_tokenizer_step {
   uint32_t reserved;
   tern_tokenizer_text_t a, b;
 } tern_tokenizer_step_t;
+
+/* The alphabet of byte-level BPE: 188 bytes are the character of their number, the others follow
+   U+0100 in rising order: 0-32, 127-160, 173. */
+static inline int tern_tokenizer_in_alphabet(uint32_t byte) {
+  return (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || (byte >= 174 && byte < 256);
+}
+static inline uint32_t tern_tokenizer_byte_to_alphabet(uint8_t byte) {
+  if (tern_tokenizer_in_alphabet(byte))
+    return byte;
+  return byte <= 32 ? 0x100u + byte : byte == 173 ? 0x143u : 0x121u + (byte - 127u);
+}
+/* -1 for a character outside the alphabet. */
+static inline int tern_tokenizer_alphabet_to_byte(uint32_t character) {
+  if (character < 0x100)
+    return tern_tokenizer_in_alphabet(character) ? (int)character : -1;
+  if (character > 0x143)
+    return -1;
+  return (int)(character <= 0x120   ? character - 0x100
+               : character == 0x143 ? 173
+                                    : character - 0x121 + 127);
+}
 
 /* Searches start at slot (hash * count) >> 32 and go up by one, round the end, to an empty slot. */
 static inline uint32_t tern_tokenizer_mix(uint64_t value) {

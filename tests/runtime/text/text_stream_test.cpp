@@ -7,6 +7,7 @@
 
 #include "runtime/text/TextStream.h"
 #include "runtime/text/Utf8.h"
+#include "tern/tokenizer_blob.h"
 
 #include <gtest/gtest.h>
 
@@ -53,13 +54,15 @@ TEST(Utf8, IllformedPartsBecomeOneReplacementEach) {
 
 TEST(Utf8, AlphabetIsABijection) {
   for (int byte = 0; byte < 256; ++byte)
-    EXPECT_EQ(alphabetToByte(byteToAlphabet(static_cast<uint8_t>(byte))), byte);
-  EXPECT_EQ(byteToAlphabet(' '), U'\u0120');
-  EXPECT_EQ(byteToAlphabet('\n'), U'\u010A');
-  EXPECT_EQ(byteToAlphabet(0xAD), U'\u0143');
-  EXPECT_EQ(alphabetToByte(U' '), -1);
-  EXPECT_EQ(alphabetToByte(U'\u0144'), -1);
-  EXPECT_EQ(alphabetToByte(0x10FFFF), -1);
+    EXPECT_EQ(tern_tokenizer_alphabet_to_byte(
+                  tern_tokenizer_byte_to_alphabet(static_cast<uint8_t>(byte))),
+              byte);
+  EXPECT_EQ(tern_tokenizer_byte_to_alphabet(' '), U'\u0120');
+  EXPECT_EQ(tern_tokenizer_byte_to_alphabet('\n'), U'\u010A');
+  EXPECT_EQ(tern_tokenizer_byte_to_alphabet(0xAD), U'\u0143');
+  EXPECT_EQ(tern_tokenizer_alphabet_to_byte(U' '), -1);
+  EXPECT_EQ(tern_tokenizer_alphabet_to_byte(U'\u0144'), -1);
+  EXPECT_EQ(tern_tokenizer_alphabet_to_byte(0x10FFFF), -1);
 }
 
 TEST(Utf8, NormalizesComposedAndReorderedMarks) {
