@@ -100,7 +100,7 @@ def measure(kernel_code, mca):
             code = functions(path.read_text())
         roles = set()
         for row, lines in code.items():
-            match = re.match(r"matmul_(f32_|i8g_)?(two_bit)_(\d+)x16x16_(\w+)", row)
+            match = re.match(r"matmul_(f32_)?(two_bit)_(\d+)x16x16_(\w+)", row)
             if not match or match.group(4) == "portable":
                 continue
             gemv = match.group(3) == "1"
