@@ -19,7 +19,16 @@ using namespace tern;
 /// The first macOS of 64-bit ARM.
 static constexpr char kMinimumMacOs[] = "11.0";
 
-/// A library that needs no other. lld signs it ad hoc, without which such a CPU runs no code.
+/// What the linker is told of macOS's system library. Nothing is taken from it, but every library
+/// there needs it at least.
+static constexpr char kSystemLibrary[] = R"(--- !tapi-tbd
+tbd-version: 4
+targets: [ arm64-macos ]
+install-name: '/usr/lib/libSystem.B.dylib'
+...
+)";
+
+/// lld signs the library ad hoc, without which such a CPU runs no code.
 static std::vector<std::string> arguments(const LinkInput &input, llvm::StringRef name,
                                           llvm::StringRef output) {
   std::vector<std::string> words = {
@@ -51,7 +60,12 @@ llvm::Error tern::linkMachO(const LinkInput &input, const PayloadInfo &payload, 
   std::vector<std::string> words =
       arguments(input, llvm::sys::path::filename(path), library->path());
   if (!sidecar)
-    words.insert(words.end(), {"-sectcreate", "__TERN", "__payload", weights->path().str()});
+    words.insert(words.end(), {"-sectcreate", "__TERN", "__payload", weights->path().str(),
+                               "-segprot", "__TERN", "r", "r"});
+  std::string system = (folder + "/libSystem.tbd").str();
+  if (llvm::Error error = writeFile(system, kSystemLibrary))
+    return error;
+  words.push_back(system);
   for (auto [i, object] : llvm::enumerate(input.objects)) {
     std::string name = (folder + "/" + llvm::Twine(i) + ".o").str();
     if (llvm::Error error = writeFile(name, llvm::StringRef(object.data(), object.size())))
