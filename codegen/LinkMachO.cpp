@@ -28,13 +28,15 @@ install-name: '/usr/lib/libSystem.B.dylib'
 ...
 )";
 
-/// lld signs the library ad hoc, without which such a CPU runs no code.
+/// lld signs the library ad hoc, without which such a CPU runs no code. Identifier and signature
+/// are made of the final name, not of the temporary file's.
 static std::vector<std::string> arguments(const LinkInput &input, llvm::StringRef name,
                                           llvm::StringRef output) {
   std::vector<std::string> words = {
-      "ld64.lld",   "-dylib",      "-arch",       "arm64",         "-platform_version",
-      "macos",      kMinimumMacOs, kMinimumMacOs, "-install_name", ("@rpath/" + name).str(),
-      "-undefined", "error",       "-o",          output.str()};
+      "ld64.lld",      "-dylib",      "-arch",       "arm64",         "-platform_version",
+      "macos",         kMinimumMacOs, kMinimumMacOs, "-install_name", ("@rpath/" + name).str(),
+      "-final_output", name.str(),    "-undefined",  "error",         "-o",
+      output.str()};
   for (const std::string &symbol : input.exports)
     words.insert(words.end(), {"-exported_symbol", "_" + symbol});
   return words;
