@@ -15,6 +15,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/Path.h"
+#include "llvm/TargetParser/Host.h"
 #include "llvm/TargetParser/Triple.h"
 
 #include <optional>
@@ -48,10 +49,11 @@ static llvm::Expected<std::vector<Target>> targetsOf(const CompileOptions &optio
   if (options.targets.empty())
     return parseTargets("all");
   for (const Target &target : options.targets)
-    if (llvm::Triple(target.triple).getArch() !=
-        llvm::Triple(options.targets.front().triple).getArch())
-      return llvm::createStringError("targets %s and %s are of different architectures",
-                                     options.targets.front().name.c_str(), target.name.c_str());
+    if (!sameSystem(target, options.targets.front()))
+      return llvm::createStringError(
+          "targets %s and %s do not fit one library, which holds code for one architecture and one "
+          "system: compile once for each",
+          options.targets.front().name.c_str(), target.name.c_str());
   return options.targets;
 }
 
@@ -121,7 +123,8 @@ static llvm::Expected<llvm::SmallVector<char, 0>> descriptorObject(const Descrip
   module.setTargetTriple((*machine)->getTargetTriple());
   module.setDataLayout((*machine)->createDataLayout());
   addDescriptor(module, info);
-  addPayloadPlaceholder(module);
+  if ((*machine)->getTargetTriple().isOSBinFormatELF())
+    addPayloadPlaceholder(module);
   optimiseModule(module, target, **machine, {"tern_query"});
   llvm::SmallVector<char, 0> bytes;
   llvm::raw_svector_ostream stream(bytes);
@@ -130,7 +133,13 @@ static llvm::Expected<llvm::SmallVector<char, 0>> descriptorObject(const Descrip
   return bytes;
 }
 
-static llvm::Error addRuntime(const CompileOptions &options, LinkInput &link) {
+static llvm::Error addRuntime(const CompileOptions &options, const Target &target,
+                              LinkInput &link) {
+  const llvm::Triple host(llvm::sys::getDefaultTargetTriple()), triple(target.triple);
+  if (triple.getArch() != host.getArch() || triple.getOS() != host.getOS())
+    return llvm::createStringError("a standalone library brings this machine's runtime (%s) and "
+                                   "cannot be made for target %s",
+                                   host.getArchName().str().c_str(), target.name.c_str());
   if (options.runtimeObject.empty())
     return llvm::createStringError(
         "this compiler carries no runtime to put into a standalone library");
@@ -160,6 +169,7 @@ llvm::Error tern::compileLibrary(const CompileInput &input, const CompileOptions
 
   LinkInput link;
   llvm::Triple triple(targets->front().triple);
+  link.machO = triple.isOSBinFormatMachO();
   link.machine = triple.isAArch64() ? "aarch64linux" : "elf_x86_64";
   link.exports = {"tern_query"};
   for (auto [i, target] : llvm::enumerate(*targets)) {
@@ -178,7 +188,7 @@ llvm::Error tern::compileLibrary(const CompileInput &input, const CompileOptions
     return descriptor.takeError();
   link.objects.push_back(std::move(*descriptor));
   if (options.standalone)
-    if (llvm::Error error = addRuntime(options, link))
+    if (llvm::Error error = addRuntime(options, targets->front(), link))
       return error;
   report(options, "link", 0);
   return linkLibrary(link, describePayload(input, options, *info), options.sidecar, path);

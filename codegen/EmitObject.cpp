@@ -68,6 +68,8 @@ static void setAttributes(llvm::Module &module, const Target &target,
     function.addFnAttr("target-cpu", target.cpu);
     if (!target.features.empty())
       function.addFnAttr("target-features", target.features);
+    if (!target.tune.empty())
+      function.addFnAttr("tune-cpu", target.tune);
     function.addFnAttr("no-builtins");
     function.setDoesNotThrow();
     function.setUWTableKind(llvm::UWTableKind::None);

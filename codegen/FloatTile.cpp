@@ -17,6 +17,11 @@ using Values = SmallVector<Value>;
 /// Partial sums of a group.
 static constexpr int64_t kSums = 4;
 
+Value FloatTile::activation(KernelBuilder &b, Value row, int64_t column) const {
+  Value x = b.load(b.getF32Type(), b.offset(row, 4 * column), /*alignment=*/4);
+  return b.broadcast(floats(b), x);
+}
+
 VectorType FloatTile::floats(KernelBuilder &b) const {
   return VectorType::get({lanes}, b.getF32Type());
 }
@@ -38,9 +43,7 @@ Values FloatTile::step(KernelBuilder &b, ValueRange state, Value tile, ValueRang
         llvm::map_to_vector(words, [&](Value word) { return decode(b, word, j); });
     for (int64_t slot = 0; slot < 4; ++slot)
       for (int64_t token = 0; token < tokens; ++token) {
-        Value x =
-            b.load(b.getF32Type(), b.offset(acts[token], 4 * (4 * slot + j)), /*alignment=*/4);
-        Value spread = b.broadcast(floats(b), x);
+        Value spread = activation(b, acts[token], 4 * slot + j);
         for (int64_t part = 0; part < parts; ++part) {
           Value &sum = next[(i * tokens + token) * parts + part];
           sum = accumulate(b, trits[part][slot], spread, sum);

@@ -42,6 +42,9 @@ protected:
   virtual mlir::Value accumulate(KernelBuilder &b, mlir::Value trit, mlir::Value x,
                                  mlir::Value sum) const = 0;
 
+  /// Activation `column` of the tile, in all lanes.
+  virtual mlir::Value activation(KernelBuilder &b, mlir::Value row, int64_t column) const;
+
   mlir::VectorType floats(KernelBuilder &b) const;
 };
 

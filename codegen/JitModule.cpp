@@ -92,12 +92,17 @@ llvm::Expected<std::unique_ptr<JitModel>> JitModel::compile(const CompileInput &
   auto targets = options.targets.empty() ? parseTargets("host") : options.targets;
   if (!targets)
     return targets.takeError();
+  const Target &target = targets->front();
+  if (!hostCanRun(target.cpuFeatures))
+    return llvm::createStringError("level %s needs %s, which this processor lacks",
+                                   target.name.c_str(),
+                                   describeCpuFeatures(target.cpuFeatures).c_str());
   if (llvm::Error error = preparePacked(input, options))
     return std::move(error);
   auto info = describe(input);
   if (!info)
     return info.takeError();
-  auto variant = compileVariant(input.module, options, targets->front(), &*info);
+  auto variant = compileVariant(input.module, options, target, &*info);
   if (!variant)
     return variant.takeError();
   auto impl = std::make_unique<Impl>();

@@ -27,7 +27,16 @@ constexpr uint64_t portable = 0;
 constexpr uint64_t avx2 = TERN_CPU_X86_AVX2;
 constexpr uint64_t avx512 = TERN_CPU_X86_AVX512;
 constexpr uint64_t avx512vnni = TERN_CPU_X86_AVX512 | TERN_CPU_X86_AVX512VNNI;
+constexpr uint64_t neon = TERN_CPU_ARM_NEON;
+constexpr uint64_t dotprod = TERN_CPU_ARM_DOTPROD;
+constexpr uint64_t i8mm = TERN_CPU_ARM_DOTPROD | TERN_CPU_ARM_I8MM;
 } // namespace needs
+
+/// abi.h has x86's features in the lower half and ARM's in the upper.
+bool isOfOtherArchitecture(uint64_t needed, uint64_t has) {
+  constexpr uint64_t arm = ~uint64_t(0) << 32;
+  return needed && ((needed & arm) != 0) != ((has & arm) != 0);
+}
 
 } // namespace
 
@@ -71,6 +80,8 @@ const KernelRow *selectKernel(const Target &target, const Packing &packing, Acts
   for (const KernelRow &row : allKernels()) {
     if (row.packing.kind != packing.kind || row.packing.rows != packing.rows ||
         row.packing.k != packing.k || row.acts != acts || row.isGemv() != gemv)
+      continue;
+    if (isOfOtherArchitecture(row.cpuFeatures, target.cpuFeatures))
       continue;
     const uint64_t missing = row.cpuFeatures & ~target.cpuFeatures;
     if (!missing) {

@@ -8,6 +8,7 @@
 #ifndef TERN_CODEGEN_KERNELTABLE_H
 #define TERN_CODEGEN_KERNELTABLE_H
 
+#include "codegen/Acts.h"
 #include "codegen/Target.h"
 #include "dialect/Packing.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -22,13 +23,6 @@
 namespace tern {
 
 class DotTile;
-
-/// What a kernel multiplies; values as in `tern_kernel` of abi.h.
-enum class Acts : uint32_t {
-  Int8 = 0,
-  Float = 1,
-  Int8Groups = 2, ///< int8 with a scale a group
-};
 
 /// A row of KernelTable.inc: a `tern_matmul_fn` (abi.h) that can be emitted into a module.
 struct KernelRow {

@@ -7,176 +7,25 @@
 
 #include "codegen/LinkLibrary.h"
 
-#include "lld/Common/Driver.h"
+#include "codegen/Linker.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/Object/ELFObjectFile.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 
-#include <fcntl.h>
 #include <link.h>
-#include <mutex>
 #include <optional>
-#include <sys/stat.h>
-#include <unistd.h>
-
-LLD_HAS_DRIVER(elf)
 
 using namespace tern;
 
 static constexpr uint64_t kPayloadAlignment = 4096;
-
-static llvm::Error systemError(int code, llvm::StringRef action, llvm::StringRef path) {
-  std::error_code error(code, std::generic_category());
-  return llvm::createStringError(error, "%s %s: %s", action.str().c_str(), path.str().c_str(),
-                                 error.message().c_str());
-}
-
-namespace {
-/// A file that is removed unless it is kept: the place beside `target` it will be renamed from.
-class OutputFile {
-public:
-  static llvm::Expected<OutputFile> create(llvm::StringRef target) {
-    // The rename at the end would put a file in the place of a device, too.
-    llvm::sys::fs::file_status status;
-    if (!llvm::sys::fs::status(target, status) &&
-        status.type() != llvm::sys::fs::file_type::regular_file)
-      return llvm::createStringError("%s: expected a regular file or none", target.str().c_str());
-    OutputFile file;
-    file.target = target.str();
-    llvm::SmallString<128> path;
-    int fd;
-    if (std::error_code error = llvm::sys::fs::createUniqueFile(
-            target + ".%%%%%%%%.tmp", fd, path, llvm::sys::fs::OF_None,
-            llvm::sys::fs::all_read | llvm::sys::fs::owner_write))
-      return systemError(error.value(), "cannot write", target);
-    file.temporary = std::string(path);
-    file.fd = fd;
-    return file;
-  }
-  OutputFile() = default;
-  OutputFile(OutputFile &&other) noexcept { *this = std::move(other); }
-  OutputFile &operator=(OutputFile &&other) noexcept {
-    std::swap(target, other.target);
-    std::swap(temporary, other.temporary);
-    std::swap(fd, other.fd);
-    std::swap(pending, other.pending);
-    std::swap(pendingOffset, other.pendingOffset);
-    return *this;
-  }
-  ~OutputFile() {
-    if (fd >= 0)
-      ::close(fd);
-    if (!temporary.empty())
-      llvm::sys::fs::remove(temporary);
-  }
-
-  /// Bytes that follow one another are written in blocks of 2 MiB at multiples of that: file
-  /// systems that can then cache them in huge pages, from which the library runs faster.
-  llvm::Error write(uint64_t offset, llvm::ArrayRef<uint8_t> bytes) {
-    constexpr uint64_t block = uint64_t(2) << 20;
-    while (!bytes.empty()) {
-      if (offset != pendingOffset + pending.size())
-        if (llvm::Error error = drain())
-          return error;
-      if (pending.empty())
-        pendingOffset = offset;
-      uint64_t left = block - offset % block;
-      auto taken = bytes.take_front(std::min<uint64_t>(left, bytes.size()));
-      pending.append(taken.begin(), taken.end());
-      offset += taken.size();
-      bytes = bytes.drop_front(taken.size());
-      if (offset % block == 0)
-        if (llvm::Error error = drain())
-          return error;
-    }
-    return llvm::Error::success();
-  }
-  llvm::Error resize(uint64_t bytes) {
-    if (::ftruncate(fd, static_cast<off_t>(bytes)))
-      return systemError(errno, "cannot write", target);
-    return llvm::Error::success();
-  }
-  llvm::Error flush(bool executable) {
-    if (llvm::Error error = drain())
-      return error;
-    mode_t mask = ::umask(0);
-    ::umask(mask);
-    if (::fchmod(fd, (executable ? 0777 : 0666) & ~mask) || ::fsync(fd))
-      return systemError(errno, "cannot write", target);
-    return llvm::Error::success();
-  }
-  llvm::Error publish() {
-    if (std::error_code error = llvm::sys::fs::rename(temporary, target))
-      return systemError(error.value(), "cannot rename the new file to", target);
-    temporary.clear();
-    return llvm::Error::success();
-  }
-
-private:
-  llvm::Error drain() {
-    llvm::ArrayRef<uint8_t> bytes = pending;
-    uint64_t offset = pendingOffset;
-    while (!bytes.empty()) {
-      ssize_t done = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-      if (done < 0 && errno == EINTR)
-        continue;
-      if (done <= 0)
-        return systemError(done < 0 ? errno : ENOSPC, "cannot write", target);
-      offset += static_cast<uint64_t>(done);
-      bytes = bytes.drop_front(static_cast<size_t>(done));
-    }
-    pending.clear();
-    return llvm::Error::success();
-  }
-
-  std::string target, temporary;
-  int fd = -1;
-  llvm::SmallVector<uint8_t, 0> pending; ///< bytes not yet written, of one block
-  uint64_t pendingOffset = 0;
-};
-} // namespace
-
-static llvm::Error writeFile(const llvm::Twine &path, llvm::StringRef bytes) {
-  std::error_code error;
-  llvm::raw_fd_ostream out(path.str(), error);
-  if (!error) {
-    out << bytes;
-    out.close();
-    error = out.error();
-    out.clear_error();
-  }
-  if (error)
-    return systemError(error.value(), "cannot write", path.str());
-  return llvm::Error::success();
-}
 
 static std::string exportScript(llvm::ArrayRef<std::string> exports) {
   std::string text = "{\nglobal:\n";
   for (const std::string &symbol : exports)
     text += "  " + symbol + ";\n";
   return text + "local:\n  *;\n};\n";
-}
-
-static llvm::Error runLinker(llvm::ArrayRef<std::string> arguments) {
-  // lld keeps its state in globals.
-  static std::mutex mutex;
-  static bool usable = true;
-  std::lock_guard<std::mutex> lock(mutex);
-  if (!usable)
-    return llvm::createStringError("the linker cannot run again after its earlier failure");
-  std::vector<const char *> argv;
-  for (const std::string &argument : arguments)
-    argv.push_back(argument.c_str());
-  std::string text;
-  llvm::raw_string_ostream out(text);
-  lld::Result result = lld::lldMain(argv, out, out, {{lld::Gnu, &lld::elf::link}});
-  usable = result.canRunAgain;
-  if (result.retCode != 0)
-    return llvm::createStringError("linking the library failed: %s",
-                                   llvm::StringRef(text).trim().str().c_str());
-  return llvm::Error::success();
 }
 
 /// Links into a private folder and returns the library's bytes.
@@ -257,16 +106,10 @@ static llvm::Error pointSectionAt(llvm::MutableArrayRef<uint8_t> image, uint64_t
   return llvm::createStringError("the linked library has no section .tern.payload");
 }
 
-static llvm::Error writeAt(OutputFile &file, uint64_t base, const PayloadInfo &payload) {
-  if (llvm::Error error = file.resize(base + payload.totalBytes()))
-    return error;
-  return writePayload(payload, [&](uint64_t offset, llvm::ArrayRef<uint8_t> bytes) {
-    return file.write(base + offset, bytes);
-  });
-}
-
 llvm::Error tern::linkLibrary(const LinkInput &input, const PayloadInfo &payload, bool sidecar,
                               llvm::StringRef path) {
+  if (input.machO)
+    return linkMachO(input, payload, sidecar, path);
   auto linked = linkObjects(input, llvm::sys::path::filename(path));
   if (!linked)
     return linked.takeError();
@@ -281,7 +124,7 @@ llvm::Error tern::linkLibrary(const LinkInput &input, const PayloadInfo &payload
     if (!file)
       return file.takeError();
     weights = std::move(*file);
-    if (llvm::Error error = writeAt(*weights, 0, payload))
+    if (llvm::Error error = weights->write(0, payload))
       return error;
     if (llvm::Error error = weights->flush(/*executable=*/false))
       return error;
@@ -289,7 +132,7 @@ llvm::Error tern::linkLibrary(const LinkInput &input, const PayloadInfo &payload
     uint64_t base = (image.size() + kPayloadAlignment - 1) / kPayloadAlignment * kPayloadAlignment;
     if (llvm::Error error = pointSectionAt(image, base, payload.totalBytes()))
       return error;
-    if (llvm::Error error = writeAt(*library, base, payload))
+    if (llvm::Error error = library->write(base, payload))
       return error;
   }
   if (llvm::Error error = library->write(0, image))

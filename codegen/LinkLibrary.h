@@ -17,10 +17,11 @@
 namespace tern {
 
 struct LinkInput {
-  std::vector<llvm::SmallVector<char, 0>> objects; ///< ELF relocatables, in link order
+  std::vector<llvm::SmallVector<char, 0>> objects; ///< relocatables, in link order
   std::vector<std::string> exports;                ///< symbols, or patterns of them
   std::vector<std::string> libraries;              ///< paths of shared libraries to link against
-  std::string machine;                             ///< lld's emulation: "elf_x86_64"
+  std::string machine;                             ///< lld's ELF emulation: "elf_x86_64"
+  bool machO = false;                              ///< a macOS library of 64-bit ARM
 };
 
 /// Links a library with soname `path`'s file name and writes it, together with the payload, to

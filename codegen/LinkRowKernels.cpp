@@ -31,6 +31,7 @@ using namespace llvm;
 extern "C" const char tern_halide_x86_64_v4_vnni[], tern_halide_x86_64_v4_vnni_end[];
 extern "C" const char tern_halide_x86_64_v3[], tern_halide_x86_64_v3_end[];
 extern "C" const char tern_halide_x86_64[], tern_halide_x86_64_end[];
+extern "C" const char tern_halide_aarch64[], tern_halide_aarch64_end[];
 
 namespace tern {
 
@@ -45,11 +46,12 @@ const Bitcode kBitcode[] = {
     {"x86-64-v4-vnni", tern_halide_x86_64_v4_vnni, tern_halide_x86_64_v4_vnni_end},
     {"x86-64-v3", tern_halide_x86_64_v3, tern_halide_x86_64_v3_end},
     {"x86-64", tern_halide_x86_64, tern_halide_x86_64_end},
+    {"aarch64", tern_halide_aarch64, tern_halide_aarch64_end},
 };
 
 Expected<std::unique_ptr<llvm::Module>> parseLevel(LLVMContext &context, const Target &target) {
   const Bitcode *found =
-      find_if(kBitcode, [&](const Bitcode &bitcode) { return target.name == bitcode.level; });
+      find_if(kBitcode, [&](const Bitcode &bitcode) { return target.rowKernels == bitcode.level; });
   if (found == std::end(kBitcode))
     return createStringError("row kernels: no bitcode for target '" + target.name + "'");
   StringRef bytes(found->begin, static_cast<size_t>(found->end - found->begin));
@@ -275,6 +277,8 @@ void setAttributes(Function &function, const Target &target) {
   function.addFnAttr(Attribute::NoUnwind);
   function.addFnAttr("target-cpu", target.cpu);
   function.addFnAttr("target-features", target.features);
+  if (!target.tune.empty())
+    function.addFnAttr("tune-cpu", target.tune);
 }
 
 } // namespace

@@ -11,6 +11,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/bit.h"
 #include "llvm/TargetParser/Host.h"
 #include "llvm/TargetParser/Triple.h"
 
@@ -33,7 +34,15 @@ constexpr FeatureBit kFeatureBits[] = {
     {TERN_CPU_X86_AVX512, "avx512f,avx512cd,avx512bw,avx512dq,avx512vl"},
     {TERN_CPU_X86_AVX512VNNI, "avx512vnni"},
     {TERN_CPU_X86_AVX512VBMI, "avx512vbmi"},
+    {TERN_CPU_ARM_NEON, "neon"},
+    {TERN_CPU_ARM_DOTPROD, "dotprod"},
+    {TERN_CPU_ARM_I8MM, "i8mm"},
 };
+
+constexpr const char *kX86Linux = "x86_64-unknown-linux-gnu";
+constexpr const char *kArmLinux = "aarch64-unknown-linux-gnu";
+constexpr const char *kMac = "arm64-apple-macosx11.0.0";
+constexpr const char *kEveryArmLevel = "aarch64-linux";
 
 uint64_t hostFeatures() {
   const StringMap<bool> host = sys::getHostCPUFeatures();
@@ -57,7 +66,11 @@ std::vector<Target> hostArchitectureTargets() {
 }
 
 std::string knownNames() {
-  return join(map_range(allTargets(), [](const Target &target) { return target.name; }), ", ");
+  std::string names = kEveryArmLevel;
+  for (ArrayRef<Target> list : {allTargets(), namedCpus()})
+    for (const Target &target : list)
+      names += ", " + target.name;
+  return names;
 }
 
 Expected<std::vector<Target>> hostTarget() {
@@ -69,20 +82,51 @@ Expected<std::vector<Target>> hostTarget() {
                            knownNames());
 }
 
+/// A level of 64-bit ARM. Only the features that the runtime checks are used, whatever else a CPU
+/// has: `cpu` is generic and `tune` only schedules.
+Target armLevel(StringRef name, const char *triple, uint64_t cpuFeatures, StringRef tune) {
+  std::string features;
+  if (cpuFeatures & TERN_CPU_ARM_DOTPROD)
+    features += "+dotprod";
+  if (cpuFeatures & TERN_CPU_ARM_I8MM)
+    features += ",+i8mm";
+  return {name.str(), triple, "generic", features, cpuFeatures, "aarch64", tune.str()};
+}
+
 } // namespace
+
+constexpr uint64_t kNeon = TERN_CPU_ARM_NEON;
+constexpr uint64_t kDotProd = kNeon | TERN_CPU_ARM_DOTPROD;
+constexpr uint64_t kI8mm = kDotProd | TERN_CPU_ARM_I8MM;
 
 ArrayRef<Target> allTargets() {
   // Generic CPU names rather than the build machine's: the same code everywhere. 512-bit vectors
   // are asked for because x86-64-v4 is tuned for CPUs that slow down with them.
-  constexpr const char *kLinux = "x86_64-unknown-linux-gnu";
   constexpr uint64_t kV3 = TERN_CPU_X86_SSE41 | TERN_CPU_X86_AVX2;
   static const Target targets[] = {
-      {"x86-64-v4-vnni", kLinux, "x86-64-v4", "+avx512vnni,-prefer-256-bit",
-       kV3 | TERN_CPU_X86_AVX512 | TERN_CPU_X86_AVX512VNNI},
-      {"x86-64-v3", kLinux, "x86-64-v3", "", kV3},
-      {"x86-64", kLinux, "x86-64", "", 0},
+      {"x86-64-v4-vnni", kX86Linux, "x86-64-v4", "+avx512vnni,-prefer-256-bit",
+       kV3 | TERN_CPU_X86_AVX512 | TERN_CPU_X86_AVX512VNNI, "x86-64-v4-vnni"},
+      {"x86-64-v3", kX86Linux, "x86-64-v3", "", kV3, "x86-64-v3"},
+      {"x86-64", kX86Linux, "x86-64", "", 0, "x86-64"},
+      armLevel("aarch64-i8mm", kArmLinux, kI8mm, "neoverse-v1"),
+      armLevel("aarch64-dotprod", kArmLinux, kDotProd, "neoverse-n1"),
+      armLevel("aarch64", kArmLinux, kNeon, "cortex-a72"),
   };
   return targets;
+}
+
+ArrayRef<Target> namedCpus() {
+  static const Target cpus[] = {
+      armLevel("neoverse-v2", kArmLinux, kI8mm, "neoverse-v2"),
+      armLevel("neoverse-v1", kArmLinux, kI8mm, "neoverse-v1"),
+      armLevel("neoverse-n1", kArmLinux, kDotProd, "neoverse-n1"),
+      armLevel("cortex-a76", kArmLinux, kDotProd, "cortex-a76"),
+      armLevel("cortex-a72", kArmLinux, kNeon, "cortex-a72"),
+      armLevel("cortex-a53", kArmLinux, kNeon, "cortex-a53"),
+      armLevel("apple-m2", kMac, kI8mm, "apple-m2"),
+      armLevel("apple-m1", kMac, kDotProd, "apple-m1"),
+  };
+  return cpus;
 }
 
 Expected<std::vector<Target>> parseTargets(StringRef text) {
@@ -97,14 +141,30 @@ Expected<std::vector<Target>> parseTargets(StringRef text) {
   }
   SmallVector<StringRef> names;
   text.split(names, ',');
-  for (StringRef name : names)
-    if (none_of(allTargets(), [&](const Target &target) { return target.name == name; }))
+  const bool everyArmLevel = is_contained(names, kEveryArmLevel);
+  for (StringRef name : names) {
+    auto named = [&](const Target &target) { return target.name == name; };
+    if (name != kEveryArmLevel && none_of(allTargets(), named) && none_of(namedCpus(), named))
       return createStringError("unknown target '" + name.str() +
                                "', expected host, all or some of " + knownNames());
+  }
   std::vector<Target> targets;
-  copy_if(allTargets(), std::back_inserter(targets),
+  copy_if(allTargets(), std::back_inserter(targets), [&](const Target &target) {
+    return is_contained(names, target.name) || (everyArmLevel && target.triple == kArmLinux);
+  });
+  copy_if(namedCpus(), std::back_inserter(targets),
           [&](const Target &target) { return is_contained(names, target.name); });
+  // The first that a CPU can run is taken: those that need more come first.
+  sort(targets, [](const Target &left, const Target &right) {
+    const int mine = popcount(left.cpuFeatures), other = popcount(right.cpuFeatures);
+    return mine != other ? mine > other : left.name < right.name;
+  });
   return targets;
+}
+
+bool sameSystem(const Target &left, const Target &right) {
+  const Triple one(left.triple), other(right.triple);
+  return one.getArch() == other.getArch() && one.getOS() == other.getOS();
 }
 
 std::string describeCpuFeatures(uint64_t cpuFeatures) {

@@ -25,15 +25,22 @@ struct Target {
   std::string cpu;          ///< LLVM's -mcpu
   std::string features;     ///< LLVM's -mattr
   uint64_t cpuFeatures = 0; ///< TERN_CPU_* of abi.h
+  std::string rowKernels;   ///< which Halide bitcode: "x86-64-v3"
+  std::string tune = "";    ///< the CPU whose timing code is scheduled for; empty: `cpu`
 };
 
 /// Every level Tern makes code for, best first within an architecture.
 llvm::ArrayRef<Target> allTargets();
+/// CPUs by name: a level each, scheduled for that CPU. Best first within an architecture.
+llvm::ArrayRef<Target> namedCpus();
 /// "host" (the best level of this CPU), "all" (every level of the host's architecture), or names
-/// separated by commas. Best first, each once.
+/// of levels and CPUs separated by commas; "aarch64-linux" stands for all levels of 64-bit ARM.
+/// Best first, each once.
 llvm::Expected<std::vector<Target>> parseTargets(llvm::StringRef text);
 /// The LLVM names of TERN_CPU_* bits, for messages: "avx512vnni", or "none".
 std::string describeCpuFeatures(uint64_t cpuFeatures);
+/// Whether both are of one architecture and one kind of object file, and so fit one library.
+bool sameSystem(const Target &left, const Target &right);
 /// Whether this CPU has all of the TERN_CPU_* bits.
 bool hostCanRun(uint64_t cpuFeatures);
 

@@ -15,6 +15,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
 #endif
@@ -76,11 +78,28 @@ uint64_t detect() {
   return features;
 }
 
+#elif defined(__aarch64__) && defined(__APPLE__)
+
+bool reports(const char *name) {
+  int value = 0;
+  size_t bytes = sizeof(value);
+  return sysctlbyname(name, &value, &bytes, nullptr, 0) == 0 && value == 1;
+}
+
+uint64_t detect() {
+  uint64_t features = TERN_CPU_ARM_NEON;
+  if (reports("hw.optional.arm.FEAT_DotProd"))
+    features |= TERN_CPU_ARM_DOTPROD;
+  if (reports("hw.optional.arm.FEAT_I8MM"))
+    features |= TERN_CPU_ARM_I8MM;
+  return features;
+}
+
 #elif defined(__aarch64__)
 
 uint64_t detect() {
   // HWCAP_ASIMDDP, HWCAP2_SVE2 and HWCAP2_I8MM, which older headers lack.
-  uint64_t features = 0, first = getauxval(AT_HWCAP), second = getauxval(AT_HWCAP2);
+  uint64_t features = TERN_CPU_ARM_NEON, first = getauxval(AT_HWCAP), second = getauxval(AT_HWCAP2);
   if (first >> 20 & 1)
     features |= TERN_CPU_ARM_DOTPROD;
   if (second >> 13 & 1)
@@ -136,7 +155,7 @@ extern "C" uint64_t tern_cpu_features(void) { return cpuFeatures(); }
 extern "C" const char *tern_cpu_feature_name(uint32_t bit) {
   static constexpr const char *x86[] = {"sse41",  "avx2",       "avxvnni",
                                         "avx512", "avx512vnni", "avx512vbmi"};
-  static constexpr const char *arm[] = {"dotprod", "i8mm", "sve2"};
+  static constexpr const char *arm[] = {"dotprod", "i8mm", "sve2", "neon"};
   if (bit < std::size(x86))
     return x86[bit];
   if (bit >= 32 && bit - 32 < std::size(arm))

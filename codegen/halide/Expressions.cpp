@@ -98,7 +98,7 @@ Expr halide::value(Element element, Expr bits, const Target &target) {
     return bits;
   case Element::F16:
     // Halide has no conversion instruction; linkRowKernels gives this function its body.
-    if (target.has_feature(Target::F16C))
+    if (target.has_feature(Target::F16C) || target.arch == Target::ARM)
       return Internal::Call::make(Float(32), "tern_halide_from_f16", {bits},
                                   Internal::Call::PureExtern);
     return fromF16(bits);

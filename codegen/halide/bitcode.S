@@ -20,4 +20,5 @@
   embed tern_halide_x86_64_v4_vnni, "x86-64-v4-vnni.bc"
   embed tern_halide_x86_64_v3, "x86-64-v3.bc"
   embed tern_halide_x86_64, "x86-64.bc"
+  embed tern_halide_aarch64, "aarch64.bc"
   .section .note.GNU-stack, "", @progbits

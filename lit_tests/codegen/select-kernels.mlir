@@ -9,7 +9,7 @@
 // REMARK-V4: remark: {{.*}}1408x512 #ternary.packing<two_bit, rows = 16, k = 16> on x86-64-v4-vnni: gemv matmul_two_bit_1x16x16_avx512vnni, gemm matmul_two_bit_16x16x16_avx512vnni{{$}}
 // REMARK-V3: remark: {{.*}}1408x512 {{.*}} on x86-64-v3: gemv matmul_two_bit_1x16x16_avx2, gemm matmul_two_bit_8x16x16_avx2; refused: matmul_two_bit_1x16x16_avx512vnni needs avx512f,avx512cd,avx512bw,avx512dq,avx512vl,avx512vnni, matmul_two_bit_16x16x16_avx512vnni needs avx512f
 
-// UNKNOWN: error: unknown target 'pdp11', expected host, all or some of x86-64-v4-vnni, x86-64-v3, x86-64
+// UNKNOWN: error: unknown target 'pdp11', expected host, all or some of aarch64-linux, x86-64-v4-vnni, x86-64-v3, x86-64, aarch64-i8mm,
 // SEVERAL: error: expected one target, got 2: x86-64-v3,x86-64
 
 // V4-LABEL: func.func @two_bit

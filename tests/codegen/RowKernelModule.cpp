@@ -6,12 +6,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "RowKernelModule.h"
+#include "RowKernelCallers.h"
 
 #include "codegen/EmitObject.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
-#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
-#include "mlir/Target/LLVMIR/Export.h"
+#include "codegen/HalideKernels.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/Operator.h"
@@ -20,46 +18,11 @@
 
 #include <map>
 
-using namespace mlir;
 using namespace tern;
 
 struct RowKernelModule::Jit {
   std::unique_ptr<llvm::orc::LLJIT> lljit;
 };
-
-/// Operand types as HalideKernels.h lists them: p pointer, i i64, f f32.
-static constexpr const char *kOperands[kRowKernelCount] = {
-    "ppfip", "ppfip",    "piippp", "ppfiippp", "piippp", "ppfiippp", "ppiip",
-    "ipip",  "pppiiipp", "ppip",   "ppip",     "ppip",   "pip",      "pip",
-    "pip",   "ppiiip",   "ppiiip", "ppiiip",   "pi"};
-
-static std::string callerName(unsigned kernel) { return "call_" + std::to_string(kernel); }
-
-static std::unique_ptr<llvm::Module> makeModule(llvm::LLVMContext &llvmContext) {
-  MLIRContext context;
-  context.loadDialect<LLVM::LLVMDialect>();
-  registerBuiltinDialectTranslation(context);
-  registerLLVMDialectTranslation(context);
-  Location loc = UnknownLoc::get(&context);
-  OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
-  OpBuilder builder(&context);
-  for (unsigned kernel = 0; kernel < kRowKernelCount; ++kernel) {
-    SmallVector<Type> types;
-    for (char letter : llvm::StringRef(kOperands[kernel]))
-      types.push_back(letter == 'p'   ? Type(LLVM::LLVMPointerType::get(&context))
-                      : letter == 'i' ? Type(builder.getI64Type())
-                                      : Type(builder.getF32Type()));
-    builder.setInsertionPointToEnd(module->getBody());
-    auto function = LLVM::LLVMFuncOp::create(
-        builder, loc, callerName(kernel),
-        LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(&context), types));
-    Block *entry = function.addEntryBlock(builder);
-    builder.setInsertionPointToStart(entry);
-    emitRowKernel(builder, loc, *module, static_cast<RowKernel>(kernel), entry->getArguments());
-    LLVM::ReturnOp::create(builder, loc, ValueRange{});
-  }
-  return translateModuleToLLVMIR(*module, llvmContext);
-}
 
 static unsigned countFast(const llvm::Module &module) {
   unsigned fast = 0;
@@ -80,17 +43,29 @@ static std::vector<std::string> undefinedIn(llvm::MemoryBufferRef buffer) {
   return names;
 }
 
-RowKernelModule::RowKernelModule(const Target &target) : jit(std::make_unique<Jit>()) {
+static const std::vector<Target> &runnableTargets() {
+  static const std::vector<Target> found = [] {
+    std::vector<Target> runnable;
+    for (const Target &target : allTargets())
+      if (hostCanRun(target.cpuFeatures))
+        runnable.push_back(target);
+    return runnable;
+  }();
+  return found;
+}
+
+RowKernelModule::RowKernelModule(size_t level) : jit(std::make_unique<Jit>()) {
+  const Target &target = runnableTargets()[level];
   llvm::LLVMContext context;
   std::unique_ptr<llvm::TargetMachine> machine = llvm::cantFail(createTargetMachine(target));
-  std::unique_ptr<llvm::Module> module = makeModule(context);
+  std::unique_ptr<llvm::Module> module = makeRowKernelCallers(context);
   module->setTargetTriple(machine->getTargetTriple());
   module->setDataLayout(machine->createDataLayout());
   llvm::cantFail(linkRowKernels(*module, target));
   fast = countFast(*module);
   std::vector<std::string> callers;
   for (unsigned kernel = 0; kernel < kRowKernelCount; ++kernel)
-    callers.push_back(callerName(kernel));
+    callers.push_back(rowKernelCaller(kernel));
   optimiseModule(*module, target, *machine, callers);
   llvm::SmallVector<char> object;
   llvm::raw_svector_ostream out(object);
@@ -101,21 +76,33 @@ RowKernelModule::RowKernelModule(const Target &target) : jit(std::make_unique<Ji
   jit->lljit = llvm::cantFail(llvm::orc::LLJITBuilder().create());
   llvm::cantFail(jit->lljit->addObjectFile(std::move(buffer)));
   for (unsigned kernel = 0; kernel < kRowKernelCount; ++kernel)
-    addresses[kernel] = llvm::cantFail(jit->lljit->lookup(callerName(kernel))).toPtr<void *>();
+    addresses[kernel] = llvm::cantFail(jit->lljit->lookup(rowKernelCaller(kernel))).toPtr<void *>();
 }
 
 RowKernelModule::~RowKernelModule() = default;
 
-const RowKernelModule &RowKernelModule::get(const Target &target) {
-  static std::map<std::string, std::unique_ptr<RowKernelModule>> made;
-  std::unique_ptr<RowKernelModule> &entry = made[target.name];
+const std::vector<std::string> &RowKernelModule::levels() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> names;
+    for (const Target &target : runnableTargets())
+      names.push_back(target.name);
+    return names;
+  }();
+  return names;
+}
+
+const RowKernelModule &RowKernelModule::get(size_t level) {
+  static std::map<size_t, std::unique_ptr<RowKernelModule>> made;
+  std::unique_ptr<RowKernelModule> &entry = made[level];
   if (!entry)
-    entry.reset(new RowKernelModule(target));
+    entry.reset(new RowKernelModule(level));
   return *entry;
 }
 
-std::string RowKernelModule::linkError(const Target &target) {
+std::string RowKernelModule::linkErrorWithoutBitcode() {
+  Target target = allTargets().front();
+  target.name = target.rowKernels = "z80";
   llvm::LLVMContext context;
-  std::unique_ptr<llvm::Module> module = makeModule(context);
+  std::unique_ptr<llvm::Module> module = makeRowKernelCallers(context);
   return llvm::toString(linkRowKernels(*module, target));
 }

@@ -8,7 +8,7 @@
 #ifndef TERN_TESTS_CODEGEN_ROWKERNELMODULE_H
 #define TERN_TESTS_CODEGEN_ROWKERNELMODULE_H
 
-#include "codegen/HalideKernels.h"
+#include "codegen/RowKernel.h"
 
 #include <array>
 #include <memory>
@@ -21,9 +21,11 @@ namespace tern {
 /// is: linked, O3, object code, loaded.
 class RowKernelModule {
 public:
-  static const RowKernelModule &get(const Target &target);
-  /// The text of linkRowKernels' error for `target`.
-  static std::string linkError(const Target &target);
+  /// The levels this CPU can run, by name.
+  static const std::vector<std::string> &levels();
+  static const RowKernelModule &get(size_t level);
+  /// The text of linkRowKernels' error for a target that has no bitcode, "z80".
+  static std::string linkErrorWithoutBitcode();
   ~RowKernelModule();
 
   template <typename Signature, typename... Arguments>
@@ -38,7 +40,7 @@ public:
 
 private:
   struct Jit;
-  explicit RowKernelModule(const Target &target);
+  explicit RowKernelModule(size_t level);
 
   std::unique_ptr<Jit> jit;
   std::array<void *, kRowKernelCount> addresses{};

@@ -10,7 +10,6 @@
 
 #include "RowKernelModule.h"
 
-#include "codegen/Target.h"
 #include "dialect/Packing.h"
 #include "dialect/Semantics.h"
 #include "tests/support/GuardedBuffer.h"
@@ -46,20 +45,6 @@ private:
 };
 using Floats = Guarded<float>;
 
-const std::vector<Target> &levels() {
-  static const std::vector<Target> found = [] {
-    // Levels below the host's best run on it too.
-    std::vector<Target> host = llvm::cantFail(parseTargets("host"));
-    std::vector<Target> runnable;
-    for (const Target &target : allTargets())
-      if ((target.cpuFeatures & ~host.front().cpuFeatures) == 0 &&
-          target.triple == host.front().triple)
-        runnable.push_back(target);
-    return runnable;
-  }();
-  return found;
-}
-
 /// Kinds of numbers a row may be made of.
 enum class Fill { Usual, Zeros, NegativeZeros, Tiny, Huge, Mixed, Ties };
 constexpr Fill kFills[] = {Fill::Usual, Fill::Zeros, Fill::NegativeZeros, Fill::Tiny,
@@ -78,7 +63,7 @@ protected:
       std::printf("seed %u\n", seed);
   }
 
-  const RowKernelModule &kernels() { return RowKernelModule::get(levels()[GetParam()]); }
+  const RowKernelModule &kernels() { return RowKernelModule::get(GetParam()); }
 
   float number(Fill fill) {
     float x = std::normal_distribution<float>()(random);
@@ -136,10 +121,21 @@ testing::AssertionResult samePadded(const Floats &expected, const Floats &found,
   return same(expected.data(), found.data(), n);
 }
 
+/// Every so many of the short lengths: an emulated CPU has not the time for all of them.
+#ifdef TERN_EMULATED
+constexpr int64_t kStride = 5;
+#else
+constexpr int64_t kStride = 1;
+#endif
+
 std::vector<int64_t> lengths() {
   std::vector<int64_t> all;
-  for (int64_t n = 1; n <= 130; ++n)
+  for (int64_t n = 1; n <= 130; n += kStride)
     all.push_back(n);
+  if (kStride > 1) {
+    all.insert(all.end(), {32, 63, 64, 65, 127, 128, 129, 2560});
+    return all;
+  }
   all.insert(all.end(), {255, 256, 257, 320, 512, 640, 1000, 1408, 2560, 4097, 6912, 13824});
   return all;
 }
@@ -269,7 +265,7 @@ TEST_P(RowKernels, RopeAnglesAreExact) {
 
 TEST_P(RowKernels, AttentionIsExact) {
   std::vector<int64_t> counts;
-  for (int64_t length = 1; length <= 130; ++length)
+  for (int64_t length = 1; length <= 130; length += 2 * kStride - 1)
     counts.push_back(length);
   counts.push_back(1000);
   for (int64_t size : {1, 5, 16, 32, 64, 80, 100, 128, 130})
@@ -389,23 +385,12 @@ TEST_P(RowKernels, ZeroPaddingFillsTheRow) {
   }
 }
 
-TEST_P(RowKernels, CallNothingOutsideTheModule) {
-  EXPECT_EQ(kernels().undefinedSymbols(), std::vector<std::string>{});
-}
-
-TEST_P(RowKernels, HaveNoFastMath) { EXPECT_EQ(kernels().fastInstructions(), 0u); }
-
-INSTANTIATE_TEST_SUITE_P(Levels, RowKernels, testing::Range<size_t>(0, levels().size()),
+INSTANTIATE_TEST_SUITE_P(Levels, RowKernels,
+                         testing::Range<size_t>(0, RowKernelModule::levels().size()),
                          [](const auto &info) {
-                           std::string name = levels()[info.param].name;
+                           std::string name = RowKernelModule::levels()[info.param];
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
-
-TEST(RowKernelModule, RefusesTargetWithoutBitcode) {
-  Target target = levels().front();
-  target.name = "z80";
-  EXPECT_EQ(RowKernelModule::linkError(target), "row kernels: no bitcode for target 'z80'");
-}
 
 } // namespace

@@ -7,7 +7,7 @@
 
 #include "codegen/KernelTable.h"
 #include "tests/support/KernelJit.h"
-#include "tests/support/MatmulCase.h"
+#include "tests/support/KernelSweep.h"
 
 #include "gtest/gtest.h"
 
@@ -17,8 +17,6 @@ using namespace tern;
 using namespace tern::test;
 
 namespace {
-
-constexpr uint32_t kSeed = 20260401;
 
 /// Compiled once for each target that this CPU can run.
 const std::map<std::string, std::unique_ptr<KernelJit>> &jits() {
@@ -38,14 +36,9 @@ const std::map<std::string, std::unique_ptr<KernelJit>> &jits() {
   return compiled;
 }
 
-struct Compiled {
-  std::string target;
-  tern_matmul_fn run;
-};
-
 /// One row, once for each target.
-std::vector<Compiled> compiled(const char *name) {
-  std::vector<Compiled> functions;
+std::vector<SweptKernel::Function> compiled(const char *name) {
+  std::vector<SweptKernel::Function> functions;
   for (const auto &[target, jit] : jits())
     if (tern_matmul_fn run = jit->find(name))
       functions.push_back({target, run});
@@ -54,98 +47,19 @@ std::vector<Compiled> compiled(const char *name) {
 
 class KernelTest : public testing::Test {
 protected:
-  void use(const char *name) {
-    row = findKernel(name);
+  void everything(const char *name) {
+    const KernelRow *row = findKernel(name);
     ASSERT_NE(row, nullptr) << name;
-    functions = compiled(name);
-    if (functions.empty())
+    KernelSweep sweep({row->name, row->packing, row->acts, row->mr, compiled(name)});
+    if (sweep.kernel.functions.empty())
       GTEST_SKIP() << "this CPU cannot run " << name << ", which needs "
                    << describeCpuFeatures(row->cpuFeatures);
+    sweep.smallShapes();
+    sweep.randomShapes(1500);
+    sweep.extremeSums();
+    EXPECT_GE(sweep.cases, 2000);
+    RecordProperty("cases", static_cast<int>(sweep.cases));
   }
-
-  void run(const MatmulShape &shape) {
-    test.prepare(row->packing, row->acts, shape, random);
-    for (const Compiled &function : functions) {
-      std::string wrong = test.check(function.run);
-      ASSERT_EQ(wrong, "") << row->name << " on " << function.target << ", seed " << kSeed;
-      ++cases;
-    }
-  }
-
-  /// Small shapes: all tails of tokens and columns, and rows around the ends of row blocks.
-  void smallShapes() {
-    for (int64_t m = 1; m <= row->mr + 2; ++m)
-      for (int64_t n : {1, 2, 7, 15, 16, 17, 31, 32, 33})
-        for (int64_t k = 0; k <= 2 * row->packing.k + 1; ++k) {
-          MatmulShape shape;
-          shape.m = m == row->mr + 2 ? std::max<int64_t>(17, m) : m;
-          shape.n = n;
-          shape.k = k;
-          shape.atTail = (m + n + k) % 4 != 0;
-          run(shape);
-          if (HasFatalFailure())
-            return;
-        }
-  }
-
-  void randomShapes(int count) {
-    auto below = [&](int64_t limit) { return static_cast<int64_t>(random() % limit); };
-    const int64_t kb = row->packing.k;
-    for (int i = 0; i < count && !HasFatalFailure(); ++i) {
-      MatmulShape shape;
-      shape.m = 1 + below(2 * row->mr + 3);
-      shape.n = 1 + below(5 * row->packing.rows);
-      shape.k = 1 + below(i % 8 ? 700 : 2600);
-      if (i % 2) {
-        // Scale groups, of the sizes models use where the packing's k divides them.
-        const int64_t sizes[] = {kb, 2 * kb, 4 * kb, 5 * kb, 8 * kb, 16 * kb};
-        shape.groups = 1 + below(6);
-        shape.k = sizes[below(6)] * shape.groups;
-        if (row->acts == Acts::Int8Groups && i % 3)
-          shape.scaleGroups = shape.groups % 2 ? 1 : shape.groups / 2;
-      }
-      const int64_t blocks = row->packing.rowBlocks(shape.n);
-      shape.blockBegin = below(blocks + 1);
-      shape.blockEnd = shape.blockBegin + below(blocks - shape.blockBegin + 1);
-      shape.actsSlack = below(3) ? 0 : below(70);
-      shape.halfScales = below(2);
-      shape.groupSlack = below(3) ? 0 : below(5);
-      shape.outSlack = below(3) ? 0 : below(70);
-      shape.residual = static_cast<Residual>(below(3));
-      shape.values = below(4) ? Values::Random : below(2) ? Values::AllLow : Values::AllHigh;
-      shape.atTail = below(4) != 0;
-      run(shape);
-    }
-  }
-
-  /// The largest sums that ternary.matmul allows, K = 132104.
-  void extremeSums() {
-    for (Values values : {Values::AllLow, Values::AllHigh, Values::Random}) {
-      MatmulShape shape;
-      shape.m = 2;
-      shape.n = 3;
-      shape.k = 132104;
-      shape.values = values;
-      run(shape);
-    }
-  }
-
-  void everything(const char *name) {
-    use(name);
-    if (IsSkipped() || HasFatalFailure())
-      return;
-    smallShapes();
-    randomShapes(1500);
-    extremeSums();
-    EXPECT_GE(cases, 2000);
-    RecordProperty("cases", static_cast<int>(cases));
-  }
-
-  const KernelRow *row = nullptr;
-  std::vector<Compiled> functions;
-  std::mt19937 random{kSeed};
-  MatmulCase test;
-  int64_t cases = 0;
 };
 
 #define TERN_KERNEL(PACKING, MR, NR, KB, ISA)                                                      \

@@ -40,21 +40,58 @@ TEST(Target, HostIsOneLevelThatThisCpuCanRun) {
   ASSERT_TRUE(static_cast<bool>(host)) << llvm::toString(host.takeError());
   ASSERT_EQ(host->size(), 1u);
   EXPECT_TRUE(hostCanRun(host->front().cpuFeatures));
+#ifdef __x86_64__
+  EXPECT_FALSE(hostCanRun(TERN_CPU_ARM_NEON));
+#endif
+}
+
+TEST(Target, ArmLevelsAndCpusComeBestFirst) {
+  EXPECT_EQ(names("aarch64-linux"), "aarch64-i8mm aarch64-dotprod aarch64");
+  EXPECT_EQ(names("cortex-a53,neoverse-n1"), "neoverse-n1 cortex-a53");
+  EXPECT_EQ(names("aarch64,aarch64-linux"), "aarch64-i8mm aarch64-dotprod aarch64");
+  EXPECT_EQ(names("apple-m1"), "apple-m1");
+}
+
+TEST(Target, OnlyCheckedFeaturesAreUsed) {
+  for (llvm::ArrayRef<Target> list : {allTargets(), namedCpus()})
+    for (const Target &target : list)
+      if (target.cpuFeatures & TERN_CPU_ARM_NEON) {
+        EXPECT_EQ(target.cpu, "generic") << target.name;
+        EXPECT_EQ(target.features.find("dotprod") != std::string::npos,
+                  (target.cpuFeatures & TERN_CPU_ARM_DOTPROD) != 0)
+            << target.name;
+        EXPECT_EQ(target.features.find("i8mm") != std::string::npos,
+                  (target.cpuFeatures & TERN_CPU_ARM_I8MM) != 0)
+            << target.name;
+      }
+}
+
+TEST(Target, OneLibraryIsOfOneSystem) {
+  auto one = [](llvm::StringRef name) { return llvm::cantFail(parseTargets(name)).front(); };
+  EXPECT_TRUE(sameSystem(one("cortex-a53"), one("aarch64-i8mm")));
+  EXPECT_TRUE(sameSystem(one("x86-64"), one("x86-64-v3")));
+  EXPECT_FALSE(sameSystem(one("x86-64"), one("aarch64")));
+  EXPECT_FALSE(sameSystem(one("apple-m1"), one("aarch64")));
 }
 
 TEST(Target, UnknownNamesAreRefusedWithTheKnownOnes) {
-  EXPECT_EQ(names("x86-64-v3,pdp11"), "error: unknown target 'pdp11', expected host, all or some "
-                                      "of x86-64-v4-vnni, x86-64-v3, x86-64");
-  EXPECT_EQ(names(""), "error: unknown target '', expected host, all or some of x86-64-v4-vnni, "
-                       "x86-64-v3, x86-64");
+  const std::string known =
+      "expected host, all or some of aarch64-linux, x86-64-v4-vnni, x86-64-v3, x86-64, "
+      "aarch64-i8mm, aarch64-dotprod, aarch64, neoverse-v2, neoverse-v1, neoverse-n1, cortex-a76, "
+      "cortex-a72, cortex-a53, apple-m2, apple-m1";
+  EXPECT_EQ(names("x86-64-v3,pdp11"), "error: unknown target 'pdp11', " + known);
+  EXPECT_EQ(names(""), "error: unknown target '', " + known);
 }
 
 TEST(Target, BetterLevelsNeedMore) {
   llvm::ArrayRef<Target> targets = allTargets();
   for (size_t i = 1; i < targets.size(); ++i)
-    EXPECT_EQ(targets[i].cpuFeatures & ~targets[i - 1].cpuFeatures, 0u) << targets[i].name;
-  EXPECT_EQ(targets.back().cpuFeatures, 0u);
+    if (sameSystem(targets[i], targets[i - 1]))
+      EXPECT_EQ(targets[i].cpuFeatures & ~targets[i - 1].cpuFeatures, 0u) << targets[i].name;
+  EXPECT_EQ(llvm::cantFail(parseTargets("x86-64")).front().cpuFeatures, 0u);
+  EXPECT_EQ(llvm::cantFail(parseTargets("aarch64")).front().cpuFeatures, TERN_CPU_ARM_NEON);
   EXPECT_EQ(describeCpuFeatures(TERN_CPU_X86_AVX512VNNI), "avx512vnni");
+  EXPECT_EQ(describeCpuFeatures(TERN_CPU_ARM_NEON | TERN_CPU_ARM_I8MM), "neon,i8mm");
   EXPECT_EQ(describeCpuFeatures(0), "none");
 }
 

@@ -143,7 +143,7 @@ TEST(Cpu, FeaturesHaveNames) {
   EXPECT_STREQ(tern_cpu_feature_name(1), "avx2");
   EXPECT_STREQ(tern_cpu_feature_name(33), "i8mm");
   EXPECT_EQ(tern_cpu_feature_name(31), nullptr);
-  EXPECT_EQ(tern_cpu_feature_name(35), nullptr);
+  EXPECT_EQ(tern_cpu_feature_name(36), nullptr);
   EXPECT_EQ(tern_cpu_feature_name(64), nullptr);
   for (uint32_t bit = 0; bit < 64; ++bit)
     EXPECT_TRUE(!(tern_cpu_features() >> bit & 1) || tern_cpu_feature_name(bit));

@@ -13,7 +13,6 @@
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
-#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
@@ -58,7 +57,7 @@ static void optimise(Module &module, TargetMachine &machine) {
   builder.buildPerModuleDefaultPipeline(OptimizationLevel::O3).run(module, modules);
 }
 
-static Expected<std::unique_ptr<Module>> translate(const Target &target, LLVMContext &context) {
+Expected<std::unique_ptr<Module>> translateKernels(const Target &target, LLVMContext &context) {
   mlir::DialectRegistry registry;
   mlir::registerBuiltinDialectTranslation(registry);
   mlir::registerLLVMDialectTranslation(registry);
@@ -83,7 +82,7 @@ Expected<std::unique_ptr<KernelJit>> KernelJit::compile(const Target &target) {
   if (!machine)
     return machine.takeError();
   auto context = std::make_unique<LLVMContext>();
-  auto module = translate(target, *context);
+  auto module = translateKernels(target, *context);
   if (!module)
     return module.takeError();
   optimise(**module, **machine);
@@ -103,24 +102,6 @@ Expected<std::unique_ptr<KernelJit>> KernelJit::compile(const Target &target) {
     impl->functions[row.name] = address->toPtr<tern_matmul_fn>();
   }
   return std::unique_ptr<KernelJit>(new KernelJit(std::move(impl)));
-}
-
-Expected<std::string> KernelJit::assembly(const Target &target) {
-  auto machine = machineFor(target).createTargetMachine();
-  if (!machine)
-    return machine.takeError();
-  LLVMContext context;
-  auto module = translate(target, context);
-  if (!module)
-    return module.takeError();
-  optimise(**module, **machine);
-  SmallString<0> text;
-  raw_svector_ostream stream(text);
-  legacy::PassManager passes;
-  if ((*machine)->addPassesToEmitFile(passes, stream, nullptr, CodeGenFileType::AssemblyFile))
-    return createStringError("the target prints no assembly");
-  passes.run(**module);
-  return std::string(text);
 }
 
 KernelJit::KernelJit(std::unique_ptr<Impl> impl) : impl(std::move(impl)) {}

@@ -11,12 +11,17 @@
 #include "codegen/Target.h"
 #include "tern/abi.h"
 #include "llvm/ADT/StringRef.h"
+#include "llvm/IR/Module.h"
 #include "llvm/Support/Error.h"
 
 #include <memory>
 #include <string>
 
 namespace tern::test {
+
+/// Every row of the kernel table that a target can run, as functions of their names.
+llvm::Expected<std::unique_ptr<llvm::Module>> translateKernels(const Target &target,
+                                                               llvm::LLVMContext &context);
 
 /// Every row of the kernel table that a target can run, compiled for it into this process.
 class KernelJit {
@@ -26,8 +31,6 @@ public:
 
   /// NULL for a row that the target cannot run.
   tern_matmul_fn find(llvm::StringRef kernel) const;
-  /// Assembly text of all of them, for people.
-  static llvm::Expected<std::string> assembly(const Target &target);
 
 private:
   struct Impl;

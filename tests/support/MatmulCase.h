@@ -8,7 +8,8 @@
 #ifndef TERN_TESTS_SUPPORT_MATMULCASE_H
 #define TERN_TESTS_SUPPORT_MATMULCASE_H
 
-#include "codegen/KernelTable.h"
+#include "codegen/Acts.h"
+#include "dialect/Packing.h"
 #include "tern/abi.h"
 #include "tests/support/GuardedBuffer.h"
 

@@ -31,6 +31,7 @@ extern "C" {
 #define TERN_CPU_ARM_DOTPROD (UINT64_C(1) << 32)
 #define TERN_CPU_ARM_I8MM (UINT64_C(1) << 33)
 #define TERN_CPU_ARM_SVE2 (UINT64_C(1) << 34)
+#define TERN_CPU_ARM_NEON (UINT64_C(1) << 35) /* every 64-bit ARM has it */
 
 /* One call of a compiled function, shared by all its threads. Rows of float
    tensors in the arena are padded with zeros to a multiple of 64 elements; the
@@ -141,7 +142,8 @@ typedef struct tern_descriptor {
 typedef const tern_descriptor_t *(*tern_query_fn)(uint32_t abi_version);
 
 /* The payload: ELF section ".tern.payload" of the library (not loaded by the dynamic
-   linker; the runtime maps it from the file), the sidecar file, or memory. All little-endian. */
+   linker; the runtime maps it from the file), Mach-O section __TERN,__payload, the sidecar file,
+   or memory. All little-endian. */
 #define TERN_PAYLOAD_MAGIC "TERNPAY1"
 #define TERN_SECTION_WEIGHTS 1u   /* 4096-aligned; raw packed bytes at the offsets the code knows */
 #define TERN_SECTION_TOKENIZER 2u /* tern/tokenizer_blob.h */
