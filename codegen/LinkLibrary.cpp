@@ -260,6 +260,17 @@ static llvm::Error writeAt(OutputFile &file, uint64_t base, const PayloadInfo &p
   });
 }
 
+llvm::Error tern::writePayloadFile(const PayloadInfo &payload, llvm::StringRef path) {
+  auto file = OutputFile::create(path);
+  if (!file)
+    return file.takeError();
+  if (llvm::Error error = writeAt(*file, 0, payload))
+    return error;
+  if (llvm::Error error = file->flush(/*executable=*/false))
+    return error;
+  return file->publish();
+}
+
 llvm::Error tern::linkLibrary(const LinkInput &input, const PayloadInfo &payload, bool sidecar,
                               llvm::StringRef path) {
   auto linked = linkObjects(input, llvm::sys::path::filename(path));
