@@ -32,11 +32,13 @@ llvm::Expected<Stage> tern::parseStage(llvm::StringRef name) {
                    .Case("asm", Stage::Asm)
                    .Case("obj", Stage::Obj)
                    .Case("so", Stage::So)
+                   .Case("msl", Stage::Msl)
+                   .Case("ptx", Stage::Ptx)
                    .Default(std::nullopt);
   if (stage)
     return *stage;
   return llvm::createStringError("unknown stage '%s', expected import, ternary, packed, llvm, ll, "
-                                 "asm, obj or so",
+                                 "asm, obj, so, msl or ptx",
                                  name.str().c_str());
 }
 
@@ -82,6 +84,8 @@ llvm::Error tern::emitStage(const CompileInput &input, const CompileOptions &opt
     return error;
   if (stage == Stage::Packed)
     return emitText(input.module, out);
+  if (stage == Stage::Msl || stage == Stage::Ptx)
+    return emitGpuText(input, stage, out);
   auto targets = targetsOf(options);
   if (!targets)
     return targets.takeError();

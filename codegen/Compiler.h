@@ -27,7 +27,7 @@ class PassManager;
 namespace tern {
 
 /// Where compilation stops and what it writes.
-enum class Stage { Import, Ternary, Packed, LLVM, LL, Asm, Obj, So };
+enum class Stage { Import, Ternary, Packed, LLVM, LL, Asm, Obj, So, Msl, Ptx };
 llvm::Expected<Stage> parseStage(llvm::StringRef name);
 
 struct CompileInput {
@@ -59,6 +59,11 @@ llvm::Error emitStage(const CompileInput &input, const CompileOptions &options, 
 /// Compiles to a shared library at `path`: written to a temporary file beside it, then renamed.
 llvm::Error compileLibrary(const CompileInput &input, const CompileOptions &options,
                            llvm::StringRef path);
+
+/// Compiles for Metal: kernels, plan, weights, tokenizer and card in one file at `path`, written
+/// likewise.
+llvm::Error compileForMetal(const CompileInput &input, const CompileOptions &options,
+                            llvm::StringRef path);
 
 /// A model compiled into this process. Keep it alive while the runtime uses `query` and `payload`.
 class JitModel {

@@ -106,6 +106,17 @@ static llvm::Error pointSectionAt(llvm::MutableArrayRef<uint8_t> image, uint64_t
   return llvm::createStringError("the linked library has no section .tern.payload");
 }
 
+llvm::Error tern::writePayloadFile(const PayloadInfo &payload, llvm::StringRef path) {
+  auto file = OutputFile::create(path);
+  if (!file)
+    return file.takeError();
+  if (llvm::Error error = file->write(0, payload))
+    return error;
+  if (llvm::Error error = file->flush(/*executable=*/false))
+    return error;
+  return file->publish();
+}
+
 llvm::Error tern::linkLibrary(const LinkInput &input, const PayloadInfo &payload, bool sidecar,
                               llvm::StringRef path) {
   if (input.machO)

@@ -30,6 +30,9 @@ struct LinkInput {
 llvm::Error linkLibrary(const LinkInput &input, const PayloadInfo &payload, bool sidecar,
                         llvm::StringRef path);
 
+/// Writes the payload alone to `path`, in the same way.
+llvm::Error writePayloadFile(const PayloadInfo &payload, llvm::StringRef path);
+
 /// Paths of the C library, maths library and loader this process runs on, for standalone libraries.
 llvm::Expected<std::vector<std::string>> hostSystemLibraries();
 

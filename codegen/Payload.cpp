@@ -38,15 +38,20 @@ namespace {
 /// The sections of a payload with their places; hashes of the blobs only.
 struct Plan {
   std::vector<tern_payload_section_t> table;
+  std::vector<llvm::StringRef> blobs; ///< of the sections before the weights
   uint64_t headerBytes = 0;
 
   explicit Plan(const PayloadInfo &info) {
-    const llvm::StringRef blobs[] = {info.tokenizer, info.card};
-    const uint32_t kinds[] = {TERN_SECTION_TOKENIZER, TERN_SECTION_CARD};
-    for (int i = 0; i < 2; ++i)
-      if (!blobs[i].empty())
-        table.push_back(
-            {kinds[i], 0, 0, blobs[i].size(), XXH3_64bits(blobs[i].data(), blobs[i].size())});
+    auto add = [&](uint32_t kind, llvm::StringRef blob) {
+      if (blob.empty())
+        return;
+      blobs.push_back(blob);
+      table.push_back({kind, 0, 0, blob.size(), XXH3_64bits(blob.data(), blob.size())});
+    };
+    add(TERN_SECTION_TOKENIZER, info.tokenizer);
+    add(TERN_SECTION_CARD, info.card);
+    for (auto [kind, blob] : info.more)
+      add(kind, blob);
     table.push_back({TERN_SECTION_WEIGHTS, 0, 0, info.weightsBytes, 0});
     headerBytes = sizeof(tern_payload_header_t) + table.size() * sizeof(tern_payload_section_t);
     uint64_t end = headerBytes;
@@ -114,13 +119,9 @@ llvm::Error tern::writePayload(const PayloadInfo &info, PayloadWriter write) {
   Plan plan(info);
   if (llvm::Error error = writeWeightsSection(info, plan.table.back(), write))
     return error;
-  for (const tern_payload_section_t &section : plan.table) {
-    if (section.kind == TERN_SECTION_WEIGHTS)
-      continue;
-    llvm::StringRef blob = section.kind == TERN_SECTION_CARD ? info.card : info.tokenizer;
-    if (llvm::Error error = write(section.offset, bytesOf(blob)))
+  for (auto [i, blob] : llvm::enumerate(plan.blobs))
+    if (llvm::Error error = write(plan.table[i].offset, bytesOf(blob)))
       return error;
-  }
 
   tern_payload_header_t header{};
   std::memcpy(header.magic, TERN_PAYLOAD_MAGIC, sizeof(header.magic));

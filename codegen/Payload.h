@@ -16,6 +16,8 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <utility>
+#include <vector>
 
 namespace tern {
 
@@ -27,6 +29,8 @@ struct PayloadInfo {
   std::array<uint8_t, 16> layoutId{};
   llvm::StringRef tokenizer; ///< no section when empty
   llvm::StringRef card;      ///< no section when empty
+  /// Kinds of abi.h and gpu_plan.h with their bytes.
+  std::vector<std::pair<uint32_t, llvm::StringRef>> more;
   uint64_t weightsBytes = 0;
   /// Streams the weights.
   std::function<llvm::Error(ByteSink)> writeWeights;

@@ -41,6 +41,9 @@ struct Variant {
 llvm::Expected<Variant> compileVariant(mlir::ModuleOp packed, const CompileOptions &options,
                                        const Target &target, DescriptorInfo *descriptor = nullptr);
 
+/// The text of the kernels that a packed module needs on a GPU: stage Msl or Ptx.
+llvm::Error emitGpuText(const CompileInput &input, Stage stage, llvm::raw_ostream &out);
+
 /// Numbers and layout id of a packed module; no variants yet.
 llvm::Expected<DescriptorInfo> describe(const CompileInput &input);
 PayloadInfo describePayload(const CompileInput &input, const CompileOptions &options,

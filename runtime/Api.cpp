@@ -82,7 +82,7 @@ extern "C" tern_status_t tern_model_get_info(const tern_model_t *model, tern_mod
     info.weights_bytes = code.weights_bytes;
     info.arena_bytes = code.arena_bytes;
     info.kv_bytes_per_position = code.kv_bytes_per_position;
-    info.level = model->variant->level;
+    info.level = model->level();
     info.compiler_version = code.compiler_version;
     std::memcpy(out, &info, std::min(size, sizeof(info)));
     return {};

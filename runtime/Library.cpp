@@ -141,10 +141,39 @@ Status Library::loadPayload(const File &file, const std::string &path, tern_veri
   return std::move(status).within("sidecar " + beside);
 }
 
+/// A model compiled for Metal is a payload and nothing around it.
+static bool isPayload(const File &file) {
+  char magic[8];
+  return file.size() >= sizeof magic && file.read(0, magic, sizeof magic, "magic").ok() &&
+         !std::memcmp(magic, TERN_PAYLOAD_MAGIC, sizeof magic);
+}
+
+Status Library::openPlan(const File &file, tern_verify_t verify) {
+  Status status = Payload::map(file, {0, file.size()}, &loaded);
+  if (status.ok())
+    status = loaded.checkStructure();
+  if (!status.ok())
+    return std::move(status).within("payload");
+  if (loaded.section(TERN_SECTION_MSL).empty())
+    return Status::error(TERN_STATUS_CORRUPT, TERN_CATEGORY_IO,
+                         "a payload without kernels: it belongs beside a library");
+  metal::Plan plan;
+  if (status = metal::Plan::read(loaded.section(TERN_SECTION_GPU_PLAN), &plan); !status.ok())
+    return status;
+  gpu = plan;
+  gpuDescriptor = plan.descriptor();
+  descriptor = &gpuDescriptor;
+  if (status = checkSizes(gpuDescriptor); !status.ok())
+    return status;
+  return loaded.check(gpuDescriptor, verify).within("payload");
+}
+
 Status Library::open(const char *path, tern_verify_t verify) {
   File file;
   if (Status status = File::open(path, &file); !status.ok())
     return status;
+  if (isPayload(file))
+    return openPlan(file, verify);
   if (Status status = checkElf(file, false); !status.ok())
     return status;
   // Without a slash the dynamic linker would search its own directories.

@@ -9,6 +9,9 @@
 #define TERN_RUNTIME_LIBRARY_H
 
 #include "runtime/Payload.h"
+#include "runtime/metal/Plan.h"
+
+#include <optional>
 
 namespace tern {
 
@@ -20,7 +23,7 @@ public:
   Library &operator=(const Library &) = delete;
   ~Library();
 
-  /// Loads the library at `path`.
+  /// Loads the library at `path`, or a model compiled for Metal.
   Status open(const char *path, tern_verify_t verify);
   /// Code already in the process; `memory` null: the payload is in or beside the file that holds
   /// it.
@@ -28,13 +31,18 @@ public:
 
   const tern_descriptor_t &code() const { return *descriptor; }
   const Payload &payload() const { return loaded; }
+  /// Of a model compiled for Metal; else null.
+  const metal::Plan *plan() const { return gpu ? &*gpu : nullptr; }
 
 private:
   Status ask(tern_query_fn query);
+  Status openPlan(const File &file, tern_verify_t verify);
   /// From `file`, which lies at `path`, or from the sidecar the descriptor names; checked.
   Status loadPayload(const File &file, const std::string &path, tern_verify_t verify);
 
   void *handle = nullptr;
+  std::optional<metal::Plan> gpu;
+  tern_descriptor_t gpuDescriptor = {}; ///< what the plan says, in the terms of a library
   const tern_descriptor_t *descriptor = nullptr;
   Payload loaded;
 };

@@ -52,7 +52,9 @@ Status tern_model::openLinked(tern_query_fn query, const void *payload, uint64_t
 }
 
 Status tern_model::finish(const tern_open_options_t &options) {
-  Status status = options.level ? chooseForced(options.level) : chooseBest(options);
+  Status status = library.plan()  ? openGpu(options)
+                  : options.level ? chooseForced(options.level)
+                                  : chooseBest(options);
   if (!status.ok())
     return status;
   card = library.payload().section(TERN_SECTION_CARD);
@@ -62,6 +64,15 @@ Status tern_model::finish(const tern_open_options_t &options) {
   if (blob.empty())
     return {};
   return Tokenizer::load(blob, &tokenizer).within("tokenizer section");
+}
+
+Status tern_model::openGpu(const tern_open_options_t &options) {
+  if (options.level && std::strcmp(options.level, level()) != 0)
+    return Status::error(TERN_STATUS_INVALID_ARGUMENT, TERN_CATEGORY_DEVICE,
+                         format("no level %s in the model, it has metal", options.level));
+  const Payload &payload = library.payload();
+  return metal::Model::create(*library.plan(), payload.section(TERN_SECTION_MSL),
+                              payload.section(TERN_SECTION_WEIGHTS), &gpu);
 }
 
 Status tern_model::chooseForced(const char *level) {

@@ -9,6 +9,7 @@
 #define TERN_RUNTIME_MODEL_H
 
 #include "runtime/Library.h"
+#include "runtime/metal/Device.h"
 #include "runtime/text/Tokenizer.h"
 
 /// Code, payload and text of one model. Immutable once open: sessions and threads share it.
@@ -28,12 +29,17 @@ struct tern_model {
   tern::Status needTokenizer() const;
 
   tern::Library library;
-  const tern_variant_t *variant = nullptr;    ///< the chosen level
+  /// The name of the chosen level, or "metal".
+  const char *level() const { return variant ? variant->level : "metal"; }
+
+  const tern_variant_t *variant = nullptr;    ///< the chosen level; null on Metal
+  std::unique_ptr<tern::metal::Model> gpu;    ///< null but on Metal
   std::unique_ptr<tern::Tokenizer> tokenizer; ///< null when the model has none
   std::string card;
 
 private:
   tern::Status finish(const tern_open_options_t &options);
+  tern::Status openGpu(const tern_open_options_t &options);
   tern::Status chooseForced(const char *level);
   tern::Status chooseBest(const tern_open_options_t &options);
 };

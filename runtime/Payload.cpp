@@ -191,6 +191,11 @@ Status Payload::checkTable() const {
   return {};
 }
 
+Status Payload::checkStructure() const {
+  Status status = checkHeader();
+  return status.ok() ? checkTable() : std::move(status);
+}
+
 Status Payload::check(const tern_descriptor_t &code, tern_verify_t verify) const {
   if (Status status = checkHeader(); !status.ok())
     return status;

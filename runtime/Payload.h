@@ -27,6 +27,8 @@ public:
   /// `bytes` at `data`, which must be 4096-aligned and outlive the payload.
   static Status borrow(const void *data, uint64_t bytes, Payload *out);
 
+  /// Checks header and table only: after it, `section` may be asked.
+  Status checkStructure() const;
   /// Checks header, table and the sections' checksums as `verify` asks, against what the code
   /// expects.
   Status check(const tern_descriptor_t &code, tern_verify_t verify) const;

@@ -28,7 +28,9 @@ Status tern_session::create(const tern_model &model, const tern_session_options_
   if (options.positions > most)
     return invalid(format("%u positions asked for, the model has %u", options.positions, most));
   session->room = options.positions ? options.positions : std::min(most, kDefaultPositions);
-  if (Status status = Threads::create(options.threads, &session->threads); !status.ok())
+  // A GPU needs no team.
+  uint32_t threads = model.gpu ? 1 : options.threads;
+  if (Status status = Threads::create(threads, &session->threads); !status.ok())
     return status;
   if (Status status = session->allocate(); !status.ok())
     return std::move(status).within(format("a session of %u positions and %u threads",
@@ -39,6 +41,10 @@ Status tern_session::create(const tern_model &model, const tern_session_options_
 
 Status tern_session::allocate() {
   const tern_descriptor_t &code = owner->code();
+  if (owner->gpu) {
+    Status status = Arena::create(uint64_t(code.vocabulary) * sizeof(float), "logits", &logits);
+    return status.ok() ? metal::Session::create(*owner->gpu, room, &gpu) : std::move(status);
+  }
   uint64_t cacheBytes, scratchBytes;
   // Offsets in the scratch memory of a thread count positions; threads must not share cache lines.
   if (!multiply(code.kv_bytes_per_position, room, &cacheBytes) ||
@@ -66,6 +72,8 @@ Status tern_session::allocate() {
 
 Status tern_session::run(int64_t rows, const void *const *inputs, const int64_t *indices,
                          void *const *outputs) {
+  if (gpu)
+    return gpu->run(rows, inputs, indices, outputs);
   tern_frame_t frame = {};
   frame.struct_size = sizeof(frame);
   frame.thread_count = threads->size();

@@ -58,6 +58,7 @@ private:
   tern::Status allocate();
 
   const tern_model *owner = nullptr;
+  std::unique_ptr<tern::metal::Session> gpu; ///< null but on Metal: memory and calls are its
   std::unique_ptr<tern::Threads> threads;
   tern::Arena arena, cache, scratch, logits;
   uint64_t scratchStride = 0;

@@ -26,6 +26,9 @@ void buildFunctions(GpuBuilder &b);
 /// order, then the tree. All lanes get it.
 Num rowRuleSum(GpuBuilder &b, Num count, llvm::function_ref<Num(Num i)> x);
 
+/// The largest of `value` over a simdgroup. All lanes get it.
+Num simdMax(GpuBuilder &b, Num value);
+
 /// The largest of `value` over the threadgroup, by `simdgroups` words of threadgroup memory (f32)
 /// from `first` on. Meets twice.
 Num groupMax(GpuBuilder &b, Num value, int64_t first, int64_t simdgroups);

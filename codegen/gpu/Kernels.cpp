@@ -94,9 +94,14 @@ Num rowRuleSum(GpuBuilder &b, Num count, llvm::function_ref<Num(Num)> x) {
   return b.simdSum(sum[0]);
 }
 
-Num groupMax(GpuBuilder &b, Num value, int64_t first, int64_t simdgroups) {
+Num simdMax(GpuBuilder &b, Num value) {
   for (int lanes = 16; lanes >= 1; lanes /= 2)
     value = b.larger(b.shuffleXor(value, lanes), value);
+  return value;
+}
+
+Num groupMax(GpuBuilder &b, Num value, int64_t first, int64_t simdgroups) {
+  value = simdMax(b, value);
   b.when(b.lane() == 0, [&] { b.storeShared(value, b.simdgroup() + first); });
   b.barrier();
   Num largest = b.loadShared(b.i32(first));

@@ -153,20 +153,25 @@ static Nums groupSums(GpuBuilder &b, Num block, Num quad, Num firstToken, Num gr
   });
 }
 
-/// Group `g` of the totals: sums over lanes, codes become trits, times the group's scale.
-static Nums addGroup(GpuBuilder &b, ArrayRef<Num> sums, ArrayRef<Num> totals, Num block, Num quad,
-                     Num firstToken, Num g) {
+/// Group `g` of the totals: sums over lanes, codes become trits, times the group's scale and, with
+/// `actScales`, the activations' own in this group.
+static Nums addGroup(GpuBuilder &b, bool actScales, ArrayRef<Num> sums, ArrayRef<Num> totals,
+                     Num block, Num quad, Num firstToken, Num g) {
   Num groups = b.scalar("groups"), one = groups == 1;
   Num inBlock = block < b.scalar("blocks");
-  Nums offsets, next(4 * kTokens);
+  Nums offsets, rowScales, next(4 * kTokens);
+  Num scaleGroups = actScales ? b.scalar("scale_groups") : groups;
+  Num scaleGroup = actScales ? b.name("scale_group", g / (groups / scaleGroups)) : g;
   for (int64_t token = 0; token < kTokens; ++token) {
     Num row = firstToken + token;
     Num last = b.scalar("tokens") - 1;
-    offsets.push_back(
-        b.name("offset", b.load("offsets", b.select(row < last, row, last) * groups + g)));
+    Num at = b.name("at", b.select(row < last, row, last) * groups + g);
+    offsets.push_back(b.name("offset", b.load("offsets", at)));
+    if (actScales)
+      rowScales.push_back(b.name("row_scale", b.load("row_scales", at)));
   }
   for (int64_t r = 0; r < 4; ++r) {
-    Num at = (block * groups + g) * kBlockRows + (quad * 4 + r);
+    Num at = (block * scaleGroups + scaleGroup) * kBlockRows + (quad * 4 + r);
     Num scale =
         b.name("group_scale",
                b.choose(inBlock, [&] { return loadScale(b, at); }, [&] { return b.f32(0); }));
@@ -175,14 +180,17 @@ static Nums addGroup(GpuBuilder &b, ArrayRef<Num> sums, ArrayRef<Num> totals, Nu
       Num sum = b.name("sum", sumOverTiles(b, sums[r * kTokens + token]) +
                                   offsets[static_cast<size_t>(token)]);
       Num exact = b.name("exact", b.toFloat(sum));
+      if (actScales)
+        exact = exact * rowScales[static_cast<size_t>(token)];
+      Num added = b.fusedMultiplyAdd(exact, scale, total);
       next[r * kTokens + token] =
-          b.name("total", b.select(one, exact * scale, b.fusedMultiplyAdd(exact, scale, total)));
+          b.name("total", actScales ? added : b.select(one, exact * scale, added));
     }
   }
   return next;
 }
 
-static void buildMatmul(GpuBuilder &b, const KernelInfo &) {
+template <bool ActScales> static void buildMatmul(GpuBuilder &b, const KernelInfo &) {
   Num quad = b.name("quad", b.lane() % 4), slot = b.name("slot", b.lane() / 4);
   Num block = b.name("block", b.group() * kBlocks + b.simdgroup());
   Num firstToken = b.name("first_token", b.group(1) * kTokens);
@@ -191,16 +199,17 @@ static void buildMatmul(GpuBuilder &b, const KernelInfo &) {
   Nums zeros(4 * kTokens, b.f32(0));
   Nums totals = b.loop("g", b.i32(0), groups, 1, zeros, [&](Num g, ArrayRef<Num> state) {
     Nums sums = groupSums(b, block, quad, firstToken, g * groupTiles, groupTiles);
-    return addGroup(b, sums, state, block, quad, firstToken, g);
+    return addGroup(b, ActScales, sums, state, block, quad, firstToken, g);
   });
   for (int64_t token = 0; token < kTokens; ++token) {
     Num m = b.name("m", firstToken + token);
     Num mine = (slot == token) & (m < b.scalar("tokens"));
     b.when(mine, [&] {
-      Num rowScale = b.name("row_scale", b.load("row_scales", m));
+      Num rowScale = ActScales ? b.f32(1) : b.name("row_scale", b.load("row_scales", m));
       for (int64_t r = 0; r < 4; ++r) {
         Num row = b.name("row", block * kBlockRows + (quad * 4 + r));
-        Num value = totals[r * kTokens + token] * rowScale;
+        Num total = totals[r * kTokens + token];
+        Num value = ActScales ? total : total * rowScale;
         b.when(row < b.scalar("rows"), [&] {
           Num from = m * b.scalar("residual_stride") + row;
           b.store(addResidual(b, value, from), "out", m * b.scalar("out_stride") + row);
@@ -285,7 +294,13 @@ std::vector<KernelInfo> productKernels() {
   matmul.itemsY = kTokens;
   matmul.sharedElement = Element::Quad;
   matmul.sharedCount = kTokens * kStaged;
-  matmul.build = buildMatmul;
+  matmul.build = buildMatmul<false>;
+
+  KernelInfo groups = matmul;
+  groups.name = "matmul_groups_two_bit";
+  groups.comment += "\nActivations have a scale for each group, too.";
+  groups.scalars.push_back({"scale_groups"});
+  groups.build = buildMatmul<true>;
 
   KernelInfo floats;
   floats.name = "matmul_f32_two_bit";
@@ -302,8 +317,8 @@ std::vector<KernelInfo> productKernels() {
   floats.threads = 64;
   floats.itemsX = 64;
   floats.build = buildMatmulFloat;
-  std::vector<KernelInfo> kernels = {matvec, matmul, floats};
-  for (size_t i = 0; i < 3; ++i) {
+  std::vector<KernelInfo> kernels = {matvec, matmul, groups, floats};
+  for (size_t i = 0; i < 4; ++i) {
     KernelInfo half = kernels[i];
     half.name += "_f16";
     half.comment += "\nScales are f16.";

@@ -35,6 +35,22 @@ static void buildRmsNorm(GpuBuilder &b, const KernelInfo &) {
   });
 }
 
+/// The int8 of a scaled element, stored at `at`.
+static Num storeQuantized(GpuBuilder &b, Num scaled, Num at) {
+  Num q = b.name("q", b.rint(scaled));
+  q = b.name("low", b.larger(q, b.f32(-128.0f)));
+  q = b.name("both", b.smaller(q, b.f32(127.0f)));
+  Num whole = b.name("whole", b.toInt(q));
+  b.store(b.lowByte(whole), "values", at);
+  return whole;
+}
+
+static void padValues(GpuBuilder &b, Num n, Num start) {
+  b.comment("Products read whole tiles: zeros up to the row's end.");
+  b.loop("i", n + b.thread(), b.scalar("values_stride"), kThreads,
+         [&](Num i) { b.store(b.lowByte(b.i32(0)), "values", start + i); });
+}
+
 /// The part of quantization that needs every element, on the elements `value(i)`.
 static void quantize(GpuBuilder &b, Num m, Num n, function_ref<Num(Num)> value) {
   Num thread = b.thread();
@@ -45,14 +61,7 @@ static void quantize(GpuBuilder &b, Num m, Num n, function_ref<Num(Num)> value) 
   Num largest = b.name("largest", groupMax(b, mine, 0, kSimdgroups));
   Num s = b.name("s", (b.f32(1.0f) / largest) * b.f32(127.0f));
   Num start = b.name("values_start", m * b.scalar("values_stride"));
-  auto store = [&](Num i) {
-    Num q = b.name("q", b.rint(value(i) * s));
-    q = b.name("low", b.larger(q, b.f32(-128.0f)));
-    q = b.name("both", b.smaller(q, b.f32(127.0f)));
-    Num whole = b.name("whole", b.toInt(q));
-    b.store(b.lowByte(whole), "values", start + i);
-    return whole;
-  };
+  auto store = [&](Num i) { return storeQuantized(b, value(i) * s, start + i); };
   // One simdgroup a group of columns.
   Num group = b.scalar("group"), groups = b.name("groups", n / group);
   b.loop("g", b.simdgroup(), groups, kSimdgroups, [&](Num g) {
@@ -62,23 +71,46 @@ static void quantize(GpuBuilder &b, Num m, Num n, function_ref<Num(Num)> value) 
     sum = b.name("sum", b.simdSum(sum));
     b.when(b.lane() == 0, [&] { b.store(b.i32(0) - sum, "offsets", m * groups + g); });
   });
-  b.comment("Products read whole tiles: zeros up to the row's end.");
-  b.loop("i", n + thread, b.scalar("values_stride"), kThreads,
-         [&](Num i) { b.store(b.lowByte(b.i32(0)), "values", start + i); });
+  padValues(b, n, start);
   b.when(thread == 0, [&] { b.store(b.f32(1.0f) / s, "scales", m); });
 }
 
-static void buildQuantize(GpuBuilder &b, const KernelInfo &) {
-  Num m = b.name("m", b.group()), n = b.scalar("columns");
-  Num from = b.name("from", m * b.scalar("x_stride"));
-  quantize(b, m, n, [&](Num i) { return b.load("x", from + i); });
+/// The same with a scale for each group of columns, which one simdgroup has to itself.
+static void quantizeGroups(GpuBuilder &b, Num m, Num n, function_ref<Num(Num)> value) {
+  Num group = b.scalar("group"), groups = b.name("groups", n / group), lane = b.lane();
+  Num start = b.name("values_start", m * b.scalar("values_stride"));
+  b.loop("g", b.simdgroup(), groups, kSimdgroups, [&](Num g) {
+    Num first = b.name("first", g * group);
+    Num largest =
+        b.loop("i", lane, group, kSimdWidth, {b.f32(1e-5f)}, [&](Num i, ArrayRef<Num> state) {
+          Num magnitude = b.name("magnitude", b.abs(value(first + i)));
+          return Nums{b.larger(magnitude, state[0])};
+        })[0];
+    Num s = b.name("s", (b.f32(1.0f) / simdMax(b, largest)) * b.f32(127.0f));
+    Num sum = b.loop("i", lane, group, kSimdWidth, {b.i32(0)}, [&](Num i, ArrayRef<Num> sum) {
+      return Nums{sum[0] + storeQuantized(b, value(first + i) * s, start + first + i)};
+    })[0];
+    sum = b.name("sum", b.simdSum(sum));
+    b.when(lane == 0, [&] {
+      b.store(b.i32(0) - sum, "offsets", m * groups + g);
+      b.store(b.f32(1.0f) / s, "scales", m * groups + g);
+    });
+  });
+  padValues(b, n, start);
 }
 
-static void buildNormQuantize(GpuBuilder &b, const KernelInfo &) {
+template <bool Groups> static void buildQuantize(GpuBuilder &b, const KernelInfo &) {
+  Num m = b.name("m", b.group()), n = b.scalar("columns");
+  Num from = b.name("from", m * b.scalar("x_stride"));
+  (Groups ? quantizeGroups : quantize)(b, m, n, [&](Num i) { return b.load("x", from + i); });
+}
+
+template <bool Groups> static void buildNormQuantize(GpuBuilder &b, const KernelInfo &) {
   Num m = b.name("m", b.group()), n = b.scalar("columns");
   Num from = b.name("from", m * b.scalar("x_stride"));
   Num inverse = inverseNorm(b, n, from);
-  quantize(b, m, n, [&](Num i) { return (b.load("x", from + i) * inverse) * b.load("gain", i); });
+  (Groups ? quantizeGroups : quantize)(
+      b, m, n, [&](Num i) { return (b.load("x", from + i) * inverse) * b.load("gain", i); });
 }
 
 std::vector<KernelInfo> rowKernels() {
@@ -102,15 +134,28 @@ std::vector<KernelInfo> rowKernels() {
   quantize.threads = kThreads;
   quantize.sharedElement = Element::F32;
   quantize.sharedCount = kSimdgroups;
-  quantize.build = buildQuantize;
+  quantize.build = buildQuantize<false>;
 
   KernelInfo both = quantize;
   both.name = "norm_quantize_rows";
   both.comment = "rms_norm of each row, then to int8: values, scales and offsets.";
   both.buffers.insert(both.buffers.begin() + 1, {"gain", Element::F32});
   both.scalars.push_back({"epsilon", true});
-  both.build = buildNormQuantize;
-  return {norm, quantize, both};
+  both.build = buildNormQuantize<false>;
+
+  KernelInfo groups = quantize;
+  groups.name = "quantize_groups";
+  groups.comment = "Rows of floats to int8 with a scale for each group of columns, and offsets.";
+  groups.sharedCount = 0;
+  groups.build = buildQuantize<true>;
+
+  KernelInfo normGroups = both;
+  normGroups.name = "norm_quantize_groups";
+  normGroups.comment =
+      "rms_norm of each row, then to int8 with a scale for each group, and offsets.";
+  normGroups.sharedCount = 0;
+  normGroups.build = buildNormQuantize<true>;
+  return {norm, quantize, both, groups, normGroups};
 }
 
 } // namespace tern::gpu

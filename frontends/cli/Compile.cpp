@@ -30,6 +30,12 @@ struct CompileFlags {
 };
 } // namespace
 
+static constexpr const char *kMetal = "metal", *kNvptx = "nvptx-sm90";
+
+static bool isGpu(const CompileFlags &flags) {
+  return flags.target == kMetal || flags.target == kNvptx;
+}
+
 static Expected<import::ImportedModel> load(mlir::MLIRContext &context, const CompileFlags &flags) {
   StringRef path = flags.model;
   if (isIRFile(path))
@@ -58,10 +64,12 @@ static Expected<std::string> extendCard(const CompileFlags &flags, const Compile
 
 static Expected<CompileOptions> compileOptions(const CompileFlags &flags, Progress &progress) {
   CompileOptions options;
-  auto targets = parseTargets(flags.target);
-  if (!targets)
-    return targets.takeError();
-  options.targets = *targets;
+  if (!isGpu(flags)) {
+    auto targets = parseTargets(flags.target);
+    if (!targets)
+      return targets.takeError();
+    options.targets = *targets;
+  }
   options.maxRows = flags.maxRows;
   options.packing = flags.packing;
   options.sidecar = flags.weights == "sidecar";
@@ -85,6 +93,8 @@ static Error summarise(StringRef output, const CompileOptions &options, double s
   if (options.sidecar && !sys::fs::file_size(output + ".weights", sidecarBytes))
     errs() << ", " << output << ".weights: " << formatBytes(sidecarBytes);
   errs() << "; code for ";
+  if (options.targets.empty())
+    errs() << kMetal;
   interleaveComma(options.targets, errs(), [](const Target &target) { errs() << target.name; });
   errs() << format("; %.2f s\n", seconds);
   return Error::success();
@@ -98,7 +108,8 @@ static Error compileToLibrary(const CompileFlags &flags, CompileInput input,
   input.card = *card;
   if (Error error = checkOutput(flags.output))
     return error;
-  if (Error error = compileLibrary(input, options, flags.output))
+  if (Error error = flags.target == kMetal ? compileForMetal(input, options, flags.output)
+                                           : compileLibrary(input, options, flags.output))
     return makeError(flags.output + ": " + toString(std::move(error)));
   if (flags.header)
     if (Error error =
@@ -153,6 +164,13 @@ static CLI::Validator isStage() {
 /// What no option can check alone.
 static void checkCompileFlags(const CompileFlags &flags) {
   bool library = flags.stage == "so";
+  bool cpuCode = is_contained({"llvm", "ll", "asm", "obj"}, flags.stage);
+  if (isGpu(flags) && (cpuCode || flags.header || flags.standalone || flags.weights != "embed"))
+    throw CLI::ValidationError("--target=" + flags.target +
+                               " has no library: no --header, --standalone, --weights or stage "
+                               "of CPU code");
+  if (flags.target == kNvptx && library)
+    throw CLI::ValidationError("--target=nvptx-sm90 writes kernels only: add --emit=ptx");
   if (library && (flags.output.empty() || flags.output == "-"))
     throw CLI::RequiredError("-o FILE for the compiled library");
   if (!library && (flags.header || flags.standalone || flags.weights != "embed"))
@@ -165,11 +183,11 @@ void addCompile(CLI::App &app, Action &action) {
   verb->add_option("model", flags->model, "Hugging Face folder, or .mlir")->required();
   verb->add_option("-o,--output", flags->output, "the library (or text) to write; - is stdout");
   verb->add_option("--target", flags->target,
-                   "CPU levels, comma separated; host: this CPU's best; all: every one")
-      ->check(isTargetList())
+                   "CPU levels, comma separated, or host, all, metal, nvptx-sm90")
+      ->check(isTargetList() | CLI::IsMember({kMetal, kNvptx}))
       ->capture_default_str();
   verb->add_option("--emit", flags->stage,
-                   "import, ternary, packed, llvm, ll, asm, obj or so: where to stop")
+                   "import, ternary, packed, llvm, ll, asm, obj, so, msl or ptx: where to stop")
       ->check(isStage())
       ->capture_default_str();
   verb->add_option("--weights", flags->weights, "embed, or sidecar: in FILE.weights")

@@ -49,7 +49,9 @@ bool isCompiledLibrary(StringRef path) {
                                             "\x7f"
                                             "ELF",
                                             4) ||
-                                    !memcmp(magic, "\xcf\xfa\xed\xfe", 4));
+                                    !memcmp(magic, "\xcf\xfa\xed\xfe", 4) ||
+                                    // A model for Metal: a payload alone.
+                                    !memcmp(magic, TERN_PAYLOAD_MAGIC, 4));
 }
 
 void registerCompilerDialects(mlir::DialectRegistry &registry) {

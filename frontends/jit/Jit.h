@@ -24,7 +24,7 @@ llvm::Error runtimeError();
 /// Success, or runtimeError().
 llvm::Error checkStatus(tern_status_t status);
 
-/// True when `path` is a file that begins like an ELF or Mach-O library.
+/// True when `path` is a file that begins like an ELF or Mach-O library, or a model for Metal.
 bool isCompiledLibrary(llvm::StringRef path);
 
 struct OpenOptions {

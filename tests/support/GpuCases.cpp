@@ -221,6 +221,48 @@ GpuCase productCase(const std::string &kernel, int64_t m, int64_t n, int64_t k, 
   return made.items(blocks, m);
 }
 
+/// Activations with a scale for each of `groups` groups; weights with `scaleGroups`.
+GpuCase groupProductCase(int64_t m, int64_t n, int64_t k, int64_t groups, int64_t scaleGroups,
+                         bool residual, bool halves) {
+  Source source(static_cast<uint64_t>(m * 1013 + n * 31 + k + groups));
+  Weights w = makeWeights(source, n, k, scaleGroups, halves);
+  int64_t actsStride = paddedActs(k), outStride = n + 3, residualStride = n + 5, group = k / groups;
+  std::vector<int8_t> acts(at(m * actsStride), 0);
+  std::vector<int32_t> offsets(at(m * groups), 0);
+  for (int64_t i = 0; i < m; ++i) {
+    auto row = source.integers<int8_t>(k, -128, 127);
+    for (int64_t c = 0; c < k; ++c) {
+      acts[at(i * actsStride + c)] = row[at(c)];
+      offsets[at(i * groups + c / group)] -= row[at(c)];
+    }
+  }
+  std::vector<float> rowScales = source.floats(m * groups),
+                     left = source.floats(m * residualStride);
+  std::vector<float> out(at(m * outStride), untouched());
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t j = 0; j < n; ++j) {
+      std::vector<int32_t> acc(at(groups), 0);
+      for (int64_t c = 0; c < k; ++c)
+        acc[at(c / group)] += acts[at(i * actsStride + c)] * w.trits[at(j * k + c)];
+      float value = semantics::rescaleGroups(acc.data(), &rowScales[at(i * groups)], groups,
+                                             &w.scales[at(j * scaleGroups)], scaleGroups);
+      out[at(i * outStride + j)] = residual ? left[at(i * residualStride + j)] + value : value;
+    }
+  Case made(halves ? "matmul_groups_two_bit_f16" : "matmul_groups_two_bit",
+            shapeName({m, n, k, groups, scaleGroups, residual}));
+  made.input("weight", w.packed).input("acts", acts);
+  placeScales(made, w, halves);
+  made.input("row_scales", rowScales).input("offsets", offsets).input("residual", left);
+  made.output("out", out);
+  int64_t blocks = Packing().rowBlocks(n);
+  made.scalar("rows", n).scalar("k_tiles", Packing().kTiles(k));
+  made.scalar("has_residual", int64_t(residual)).scalar("blocks", blocks).scalar("groups", groups);
+  made.scalar("tokens", m).scalar("acts_stride", actsStride / 16);
+  made.scalar("residual_stride", residualStride).scalar("out_stride", outStride);
+  made.scalar("scale_groups", scaleGroups);
+  return made.items(blocks, m);
+}
+
 GpuCase floatProductCase(int64_t m, int64_t n, int64_t k, int64_t groups, bool residual,
                          bool halves = false) {
   Source source(static_cast<uint64_t>(m * 7919 + n * 31 + k + groups));
@@ -286,6 +328,29 @@ GpuCase quantizeCase(bool norm, int64_t m, int64_t n, int64_t group, float scale
                            &offsets[at(i * groups)]);
   }
   Case made(norm ? "norm_quantize_rows" : "quantize_rows", shapeName({m, n, group}));
+  made.input("x", x).output("values", values).output("scales", scales).output("offsets", offsets);
+  made.scalar("columns", n).scalar("x_stride", stride).scalar("values_stride", valuesStride);
+  made.scalar("group", group);
+  if (norm)
+    made.input("gain", gain).scalar("epsilon", 1e-6f);
+  return made.items(m);
+}
+
+GpuCase quantizeGroupsCase(bool norm, int64_t m, int64_t n, int64_t group) {
+  Source source(static_cast<uint64_t>(m * 31 + n * 7 + group + norm));
+  int64_t stride = n + 2, valuesStride = paddedActs(n), groups = n / group;
+  std::vector<float> x = source.floats(m * stride), gain = source.floats(n);
+  std::vector<int8_t> values(at(m * valuesStride), 0);
+  std::vector<float> scales(at(m * groups)), row(at(n));
+  std::vector<int32_t> offsets(at(m * groups));
+  for (int64_t i = 0; i < m; ++i) {
+    std::copy_n(&x[at(i * stride)], n, row.begin());
+    if (norm)
+      semantics::rmsNorm(&x[at(i * stride)], gain.data(), 1e-6f, n, row.data());
+    semantics::quantizeGroups(row.data(), n, group, &values[at(i * valuesStride)],
+                              &scales[at(i * groups)], &offsets[at(i * groups)]);
+  }
+  Case made(norm ? "norm_quantize_groups" : "quantize_groups", shapeName({m, n, group}));
   made.input("x", x).output("values", values).output("scales", scales).output("offsets", offsets);
   made.scalar("columns", n).scalar("x_stride", stride).scalar("values_stride", valuesStride);
   made.scalar("group", group);
@@ -476,6 +541,12 @@ void addProducts(std::vector<GpuCase> &cases) {
         cases.push_back(productCase("matmul_two_bit_f16", m, 33, group * groups, groups, m % 2));
         cases.push_back(floatProductCase(m, 33, group * groups, groups, m % 2, true));
       }
+  for (int64_t group : {32, 64, 128})
+    for (int64_t m : {1, 8, 9})
+      for (bool halves : {false, true}) {
+        cases.push_back(groupProductCase(m, 33, group * 6, 6, 3, m % 2, halves));
+        cases.push_back(groupProductCase(m, 70, group * 5, 5, 1, m % 2, halves));
+      }
   cases.push_back(productCase("matvec_two_bit", 1, 32, 6912, 1, true, true));
   cases.push_back(productCase("matmul_two_bit", 2, 32, 6912, 1, true, true));
   for (int64_t m : {1, 2, 5})
@@ -495,8 +566,12 @@ void addRows(std::vector<GpuCase> &cases) {
     }
   for (int64_t heads : {2, 5})
     cases.push_back(normCase(2, 64, heads));
-  for (int64_t group : {32, 64, 160})
+  for (int64_t group : {32, 64, 160}) {
     cases.push_back(quantizeCase(true, 2, group * 9, group));
+    for (int64_t groups : {1, 8, 9})
+      for (bool norm : {false, true})
+        cases.push_back(quantizeGroupsCase(norm, 2, group * groups, group));
+  }
   cases.push_back(quantizeCase(false, 2, 320, 320, 1e-7f));
   cases.push_back(quantizeCase(false, 2, 320, 320, 1e30f));
   for (int64_t size : {2, 6, 64, 128})
@@ -542,6 +617,10 @@ std::vector<GpuCase> tern::test::smallGpuCases() {
                                 normCase(2, 70, 2),
                                 quantizeCase(false, 2, 300, 300),
                                 quantizeCase(true, 2, 320, 32),
+                                quantizeGroupsCase(false, 2, 288, 32),
+                                quantizeGroupsCase(true, 2, 288, 32),
+                                groupProductCase(9, 70, 192, 6, 3, true, false),
+                                groupProductCase(9, 70, 192, 6, 3, true, true),
                                 ropeCase(2, 5, 64),
                                 storeCase(2, {2, 70, 8, 80}, 3),
                                 attentionCase(2, 4, {2, 20, 40, 32}, 35)};

@@ -12,6 +12,7 @@
 #include <dlfcn.h>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <unistd.h>
 
 namespace tern::test {
@@ -52,7 +53,11 @@ std::string compileCxx(const std::string &source, const std::string &flags,
   return said.empty() ? command + ": failed" : said;
 }
 
-std::unique_ptr<MslShim> MslShim::compile(const std::string &text, std::string *error) {
+std::shared_ptr<MslShim> MslShim::compile(const std::string &text, std::string *error) {
+  static std::map<std::string, std::shared_ptr<MslShim>> known;
+  std::shared_ptr<MslShim> &shim = known[text];
+  if (shim)
+    return shim;
   char name[] = "/tmp/tern-msl-XXXXXX";
   int file = mkstemp(name);
   if (file < 0) {
@@ -65,7 +70,9 @@ std::unique_ptr<MslShim> MslShim::compile(const std::string &text, std::string *
   if (!handle && error->empty())
     *error = dlerror();
   unlink(name);
-  return handle ? std::unique_ptr<MslShim>(new MslShim(handle)) : nullptr;
+  if (handle)
+    shim.reset(new MslShim(handle));
+  return shim;
 }
 
 MslShim::~MslShim() { dlclose(handle); }

@@ -19,7 +19,8 @@ namespace tern::test {
 class MslShim {
 public:
   /// Null for text that does not compile; `error` says why.
-  static std::unique_ptr<MslShim> compile(const std::string &text, std::string *error);
+  /// One text is compiled once in a process.
+  static std::shared_ptr<MslShim> compile(const std::string &text, std::string *error);
   ~MslShim();
   MslShim(const MslShim &) = delete;
 
