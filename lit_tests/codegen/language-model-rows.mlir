@@ -24,7 +24,7 @@
 // CALLED: @last: tensor.extract_slice: cannot tell that the rows lie inside the source
 
 //--- right.mlir
-module attributes {ternary.files = [], ternary.model = {vocabulary = 64 : i64}} {
+module attributes {ternary.files = [], ternary.model = {max_positions = 64 : i64, vocabulary = 64 : i64}} {
   ternary.weight @table : tensor<64x64xf32> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [64, 64], encoding = random>]
   func.func private @block(%x: tensor<?x64xf32>, %position: index, %cache: !ternary.kv_cache<1x64xf32>) -> tensor<?x64xf32> {
     %y = ternary.attention %x, %x, %x, %cache at %position heads 1 : tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, !ternary.kv_cache<1x64xf32>
@@ -46,7 +46,7 @@ module attributes {ternary.files = [], ternary.model = {vocabulary = 64 : i64}} 
 }
 
 //--- all-rows.mlir
-module attributes {ternary.files = [], ternary.model = {vocabulary = 64 : i64}} {
+module attributes {ternary.files = [], ternary.model = {max_positions = 64 : i64, vocabulary = 64 : i64}} {
   ternary.weight @table : tensor<64x64xf32> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [64, 64], encoding = random>]
   func.func private @block(%x: tensor<?x64xf32>, %position: index, %cache: !ternary.kv_cache<1x64xf32>) -> tensor<?x64xf32> {
     %y = ternary.attention %x, %x, %x, %cache at %position heads 1 : tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, !ternary.kv_cache<1x64xf32>
@@ -68,7 +68,7 @@ module attributes {ternary.files = [], ternary.model = {vocabulary = 64 : i64}} 
 }
 
 //--- swapped.mlir
-module attributes {ternary.files = [], ternary.model = {vocabulary = 64 : i64}} {
+module attributes {ternary.files = [], ternary.model = {max_positions = 64 : i64, vocabulary = 64 : i64}} {
   ternary.weight @table : tensor<64x64xf32> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [64, 64], encoding = random>]
   func.func private @block(%x: tensor<?x64xf32>, %position: index, %cache: !ternary.kv_cache<1x64xf32>) -> tensor<?x64xf32> {
     %y = ternary.attention %x, %x, %x, %cache at %position heads 1 : tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, !ternary.kv_cache<1x64xf32>
@@ -90,7 +90,7 @@ module attributes {ternary.files = [], ternary.model = {vocabulary = 64 : i64}} 
 }
 
 //--- outside.mlir
-module attributes {ternary.files = [], ternary.model = {vocabulary = 64 : i64}} {
+module attributes {ternary.files = [], ternary.model = {max_positions = 64 : i64, vocabulary = 64 : i64}} {
   ternary.weight @table : tensor<64x64xf32> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [64, 64], encoding = random>]
   func.func private @block(%x: tensor<?x64xf32>, %position: index, %cache: !ternary.kv_cache<1x64xf32>) -> tensor<?x64xf32> {
     %y = ternary.attention %x, %x, %x, %cache at %position heads 1 : tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, !ternary.kv_cache<1x64xf32>
@@ -112,7 +112,7 @@ module attributes {ternary.files = [], ternary.model = {vocabulary = 64 : i64}} 
 }
 
 //--- mixed.mlir
-module attributes {ternary.files = [], ternary.model = {vocabulary = 64 : i64}} {
+module attributes {ternary.files = [], ternary.model = {max_positions = 64 : i64, vocabulary = 64 : i64}} {
   ternary.weight @table : tensor<64x64xf32> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [64, 64], encoding = random>]
   func.func private @block(%x: tensor<?x64xf32>, %position: index, %cache: !ternary.kv_cache<1x64xf32>) -> tensor<?x64xf32> {
     %y = ternary.attention %x, %x, %x, %cache at %position heads 1 : tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, !ternary.kv_cache<1x64xf32>
@@ -135,7 +135,7 @@ module attributes {ternary.files = [], ternary.model = {vocabulary = 64 : i64}} 
 }
 
 //--- angles.mlir
-module attributes {ternary.files = [], ternary.model = {vocabulary = 64 : i64}} {
+module attributes {ternary.files = [], ternary.model = {max_positions = 64 : i64, vocabulary = 64 : i64}} {
   ternary.weight @table : tensor<64x64xf32> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [64, 64], encoding = random>]
   func.func private @block(%x: tensor<?x64xf32>, %position: index, %cache: !ternary.kv_cache<1x64xf32>) -> tensor<?x64xf32> {
     %y = ternary.attention %x, %x, %x, %cache at %position heads 1 : tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, !ternary.kv_cache<1x64xf32>
@@ -157,7 +157,7 @@ module attributes {ternary.files = [], ternary.model = {vocabulary = 64 : i64}} 
 }
 
 //--- position.mlir
-module attributes {ternary.files = [], ternary.model = {vocabulary = 64 : i64}} {
+module attributes {ternary.files = [], ternary.model = {max_positions = 64 : i64, vocabulary = 64 : i64}} {
   ternary.weight @table : tensor<64x64xf32> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [64, 64], encoding = random>]
   func.func private @block(%x: tensor<?x64xf32>, %position: index, %cache: !ternary.kv_cache<1x64xf32>) -> tensor<?x64xf32> {
     %y = ternary.attention %x, %x, %x, %cache at %position heads 1 : tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, !ternary.kv_cache<1x64xf32>
@@ -179,7 +179,7 @@ module attributes {ternary.files = [], ternary.model = {vocabulary = 64 : i64}} 
 }
 
 //--- table.mlir
-module attributes {ternary.files = [], ternary.model = {vocabulary = 64 : i64}} {
+module attributes {ternary.files = [], ternary.model = {max_positions = 64 : i64, vocabulary = 64 : i64}} {
   ternary.weight @table : tensor<32x64xf32> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [32, 64], encoding = random>]
   func.func private @block(%x: tensor<?x64xf32>, %position: index, %cache: !ternary.kv_cache<1x64xf32>) -> tensor<?x64xf32> {
     %y = ternary.attention %x, %x, %x, %cache at %position heads 1 : tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, !ternary.kv_cache<1x64xf32>
@@ -201,7 +201,7 @@ module attributes {ternary.files = [], ternary.model = {vocabulary = 64 : i64}} 
 }
 
 //--- gain.mlir
-module attributes {ternary.files = [], ternary.model = {vocabulary = 64 : i64}} {
+module attributes {ternary.files = [], ternary.model = {max_positions = 64 : i64, vocabulary = 64 : i64}} {
   ternary.weight @table : tensor<64x64xf32> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [64, 64], encoding = random>]
   func.func private @block(%x: tensor<?x64xf32>, %position: index, %cache: !ternary.kv_cache<1x64xf32>) -> tensor<?x64xf32> {
     %y = ternary.attention %x, %x, %x, %cache at %position heads 1 : tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, !ternary.kv_cache<1x64xf32>
@@ -225,7 +225,7 @@ module attributes {ternary.files = [], ternary.model = {vocabulary = 64 : i64}} 
 }
 
 //--- called.mlir
-module attributes {ternary.files = [], ternary.model = {vocabulary = 64 : i64}} {
+module attributes {ternary.files = [], ternary.model = {max_positions = 64 : i64, vocabulary = 64 : i64}} {
   ternary.weight @table : tensor<64x64xf32> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [64, 64], encoding = random>]
   func.func private @block(%x: tensor<?x64xf32>, %position: index, %cache: !ternary.kv_cache<1x64xf32>) -> tensor<?x64xf32> {
     %y = ternary.attention %x, %x, %x, %cache at %position heads 1 : tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, !ternary.kv_cache<1x64xf32>

@@ -151,17 +151,6 @@ module attributes {ternary.max_rows = 8 : i64} {
 
 // -----
 
-module attributes {ternary.max_rows = 8 : i64} {
-  func.func @main(%x: tensor<?x64xf32>, %g: tensor<1x32xf32>) attributes {ternary.entry, ternary.argument_arena = array<i64: 0, 4096>} {
-    %n = ternary.load @g : tensor<32xf32>
-    // expected-error@+1 {{expected heads of a multiple of 64 columns, got 32}}
-    %y = ternary.rms_norm %x, %n epsilon 1.0e-05 heads 2 {ternary.arena = array<i64: 8192>} : tensor<?x64xf32>, tensor<32xf32>
-    return
-  }
-  ternary.weight @g : tensor<32xf32> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [32], encoding = random>] section [0, 256]
-}
-
-// -----
 
 module attributes {ternary.max_rows = 8 : i64} {
   func.func @main(%p: index) attributes {ternary.entry, ternary.argument_arena = array<i64: -1>} {

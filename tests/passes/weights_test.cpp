@@ -64,16 +64,17 @@ std::vector<uint8_t> packWhole(WeightOp weight) {
     return out;
   }
   if (auto encoding = dyn_cast_if_present<ScalesAttr>(type.getEncoding())) {
-    int64_t r = encoding.getRows();
-    std::vector<float> values(rows * columns);
-    EXPECT_FALSE(reader->readFloats(0, rows, values.data()));
+    int64_t r = encoding.getRows(), bytes = type.getElementTypeBitWidth() / 8;
+    std::vector<uint8_t> values(rows * columns * bytes);
+    if (bytes == 4)
+      EXPECT_FALSE(reader->readFloats(0, rows, reinterpret_cast<float *>(values.data())));
+    else
+      EXPECT_FALSE(reader->readRaw(0, rows, values.data()));
     for (int64_t block = 0; block < (rows + r - 1) / r; ++block)
       for (int64_t group = 0; group < columns; ++group)
-        for (int64_t row = block * r; row < (block + 1) * r; ++row) {
-          float value = row < rows ? values[row * columns + group] : 0.0f;
-          out.insert(out.end(), reinterpret_cast<uint8_t *>(&value),
-                     reinterpret_cast<uint8_t *>(&value) + 4);
-        }
+        for (int64_t row = block * r; row < (block + 1) * r; ++row)
+          for (int64_t i = 0; i < bytes; ++i)
+            out.push_back(row < rows ? values[(row * columns + group) * bytes + i] : 0);
     return out;
   }
   int64_t bytes = type.getElementTypeBitWidth() / 8;
