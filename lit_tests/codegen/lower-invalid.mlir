@@ -151,7 +151,6 @@ module attributes {ternary.max_rows = 8 : i64} {
 
 // -----
 
-
 module attributes {ternary.max_rows = 8 : i64} {
   func.func @main(%p: index) attributes {ternary.entry, ternary.argument_arena = array<i64: -1>} {
     // expected-error@+1 {{expected dense frequencies}}

@@ -8,8 +8,8 @@
 #ifndef TERN_TESTS_SUPPORT_SMALLTOKENIZER_H
 #define TERN_TESTS_SUPPORT_SMALLTOKENIZER_H
 
-#include "tern/tokenizer_blob.h"
 #include "runtime/text/Utf8.h"
+#include "tern/tokenizer_blob.h"
 
 #include <set>
 #include <string>
