@@ -8,6 +8,7 @@
 #include "codegen/metal/PrintMsl.h"
 #include "tests/support/GpuCases.h"
 #include "tests/support/MslShim.h"
+#include "tests/support/TempFolder.h"
 
 #include "mlir/IR/MLIRContext.h"
 #include "gtest/gtest.h"
@@ -15,7 +16,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
-#include <unistd.h>
 
 using namespace tern;
 using namespace tern::test;
@@ -165,11 +165,8 @@ static std::string raceProgram(const std::string &text, const std::vector<GpuCas
 
 /// Exit status of the program under ThreadSanitizer; -1: it did not compile.
 static int runRaces(const std::string &text, const std::vector<GpuCase> &cases) {
-  char name[] = "/tmp/tern-race-XXXXXX";
-  int file = mkstemp(name);
-  if (file < 0)
-    return -1;
-  close(file);
+  TempFolder folder;
+  const std::string name = folder / "race";
   std::string said =
       compileCxx(raceProgram(text, cases), "-O1 -g -fsanitize=thread -DTERN_SHIM_THREADS", name);
   EXPECT_EQ(said, "");
@@ -179,7 +176,6 @@ static int runRaces(const std::string &text, const std::vector<GpuCase> &cases) 
           ? std::system(
                 (std::string("TSAN_OPTIONS=exitcode=66 ") + name + " > /dev/null 2>&1").c_str())
           : -1;
-  unlink(name);
   return said.empty() ? WEXITSTATUS(status) : -1;
 }
 

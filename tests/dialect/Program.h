@@ -16,10 +16,8 @@
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "mlir/Parser/Parser.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/Path.h"
+#include "tests/support/TempFolder.h"
 
-#include <fstream>
 #include <gtest/gtest.h>
 #include <string>
 
@@ -72,23 +70,7 @@ inline std::string message(llvm::Error error) {
   return error ? llvm::toString(std::move(error)) : "no error";
 }
 
-/// A folder that goes away with the test.
-class TemporaryFolder {
-public:
-  TemporaryFolder() { EXPECT_FALSE(llvm::sys::fs::createUniqueDirectory("tern-test", folder)); }
-  ~TemporaryFolder() { llvm::sys::fs::remove_directories(folder); }
-  TemporaryFolder(const TemporaryFolder &) = delete;
-
-  llvm::StringRef path() const { return folder; }
-  void write(llvm::StringRef name, llvm::StringRef bytes) {
-    llvm::SmallString<128> path(folder);
-    llvm::sys::path::append(path, name);
-    std::ofstream(path.c_str(), std::ios::binary).write(bytes.data(), bytes.size());
-  }
-
-private:
-  llvm::SmallString<128> folder;
-};
+using test::TempFolder;
 
 } // namespace tern
 

@@ -185,7 +185,7 @@ func.func @f() -> (tensor<8x32x!ternary.trit>, tensor<1xf32>, tensor<8x32x!terna
                    "#ternary.source<file = 0, offset = 0, bytes = 512, "
                    "shape = [8, 32], encoding = bf16");
   Program program("module attributes {ternary.files = [\"w\"]} {" + module + "}");
-  TemporaryFolder folder;
+  TempFolder folder;
   std::string bytes;
   for (float value : randomFloats(77, 256)) {
     uint16_t bits = semantics::toBF16(value);

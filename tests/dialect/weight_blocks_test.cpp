@@ -83,7 +83,7 @@ struct Matrix {
 };
 
 struct Fixture {
-  TemporaryFolder folder;
+  TempFolder folder;
   Program program;
   WeightFiles files;
 

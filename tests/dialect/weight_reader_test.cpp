@@ -19,7 +19,7 @@ using namespace tern;
 namespace {
 /// A module over one file "w" with the given bytes.
 struct Fixture {
-  TemporaryFolder folder;
+  TempFolder folder;
   Program program;
   WeightFiles files;
 
@@ -357,7 +357,7 @@ static std::string openFailure(const std::string &files, llvm::StringRef folder)
 }
 
 TEST(WeightFiles, RefuseNamesOutsideTheFolder) {
-  TemporaryFolder folder;
+  TempFolder folder;
   for (const char *name : {"", "/etc/passwd", "../w", "a/../../w", "a\\\\b", "a\\00b"})
     EXPECT_NE(openFailure("[\"" + std::string(name) + "\"]", folder.path())
                   .find("ternary.files: expected a file name inside the model's folder"),
@@ -368,8 +368,8 @@ TEST(WeightFiles, RefuseNamesOutsideTheFolder) {
 }
 
 TEST(WeightFiles, RefuseWhatIsNoRegularFile) {
-  TemporaryFolder folder;
-  std::string path = folder.path().str();
+  TempFolder folder;
+  const std::string &path = folder.path();
   EXPECT_EQ(openFailure("[\"missing\"]", path), path + "/missing: No such file or directory");
   ASSERT_EQ(mkdir((path + "/folder").c_str(), 0700), 0);
   ASSERT_EQ(mkfifo((path + "/pipe").c_str(), 0600), 0);

@@ -109,18 +109,6 @@ void tern::test::writeFile(const std::string &path, std::string_view bytes) {
 std::string tern::test::fakeLibrary() { return readFile(TERN_FAKE_MODEL); }
 std::string tern::test::fakeSidecarLibrary() { return readFile(TERN_FAKE_SIDECAR_MODEL); }
 
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (std::filesystem::temp_directory_path() / "tern-test-XXXXXX").string();
-  if (!mkdtemp(name.data()))
-    std::abort();
-  path = name;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path, ignored);
-}
-
 AlignedPayload::AlignedPayload(std::string_view bytes)
     : data(static_cast<uint8_t *>(std::aligned_alloc(4096, roundUp(bytes.size() + 1)))),
       size(bytes.size()) {

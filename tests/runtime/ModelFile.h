@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tern/tern.h"
+#include "tests/support/TempFolder.h"
 
 namespace tern::test {
 
@@ -40,15 +41,6 @@ std::string fakeSidecarLibrary();
 
 std::string readFile(const std::string &path);
 void writeFile(const std::string &path, std::string_view bytes);
-
-/// A folder of its own, removed with all it holds.
-class TemporaryFolder {
-public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  std::string file(std::string_view name) const { return path + "/" + std::string(name); }
-  std::string path;
-};
 
 /// A payload in 4096-aligned memory.
 class AlignedPayload {

@@ -84,8 +84,8 @@ void failEverywhere(const char *name, const std::function<tern_status_t()> &atte
 }
 
 TEST(Memory, OpeningAModel) {
-  TemporaryFolder folder;
-  std::string path = folder.file("model.so");
+  TempFolder folder;
+  std::string path = folder / "model.so";
   writeFile(path, withPayload(fakeLibrary(), fakePayload()));
   failEverywhere("open", [&] {
     tern_model_t *model = nullptr;

@@ -67,11 +67,11 @@ void expectFailure(const Result &result, tern_status_t status, const std::string
 class Open : public testing::Test {
 protected:
   std::string write(const char *name, std::string_view bytes) {
-    std::string path = folder.file(name);
+    std::string path = folder / name;
     writeFile(path, bytes);
     return path;
   }
-  TemporaryFolder folder;
+  TempFolder folder;
   const std::string good = withPayload(fakeLibrary(), fakePayload());
 };
 
@@ -118,15 +118,15 @@ TEST_F(Open, FindsALibraryByPlainName) {
   write("plain.so", good);
   char before[4096];
   ASSERT_NE(getcwd(before, sizeof(before)), nullptr);
-  ASSERT_EQ(chdir(folder.path.c_str()), 0);
+  ASSERT_EQ(chdir(folder.path().c_str()), 0);
   EXPECT_EQ(tryFile("plain.so").status, TERN_STATUS_OK);
   ASSERT_EQ(chdir(before), 0);
 }
 
 TEST_F(Open, RefusesWhatIsNoLibrary) {
-  expectFailure(tryFile(folder.file("none.so")), TERN_STATUS_NOT_FOUND, "none.so: open failed");
-  expectFailure(tryFile(folder.path), TERN_STATUS_CORRUPT, "expected a file, found a directory");
-  std::string fifo = folder.file("fifo");
+  expectFailure(tryFile(folder / "none.so"), TERN_STATUS_NOT_FOUND, "none.so: open failed");
+  expectFailure(tryFile(folder.path()), TERN_STATUS_CORRUPT, "expected a file, found a directory");
+  std::string fifo = folder / "fifo";
   ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
   expectFailure(tryFile(fifo), TERN_STATUS_CORRUPT, "found a device or pipe");
   expectFailure(tryFile("/dev/null"), TERN_STATUS_CORRUPT, "found a device or pipe");

@@ -15,8 +15,8 @@ using namespace tern::test;
 namespace {
 
 TEST(Standalone, OneLibraryHoldsModelAndRuntime) {
-  TemporaryFolder folder;
-  std::string path = folder.file("standalone.so"), log = folder.file("log");
+  TempFolder folder;
+  std::string path = folder / "standalone.so", log = folder / "log";
   writeFile(path, withPayload(readFile(TERN_FAKE_STANDALONE_MODEL), fakePayload()));
   std::string command = std::string(TERN_STANDALONE_MAIN) + " '" + path + "' > '" + log + "' 2>&1";
   int status = std::system(command.c_str());
@@ -29,8 +29,8 @@ TEST(Standalone, OneLibraryHoldsModelAndRuntime) {
 }
 
 TEST(Standalone, CanBeOpenedByAnotherRuntimeToo) {
-  TemporaryFolder folder;
-  std::string path = folder.file("standalone.so");
+  TempFolder folder;
+  std::string path = folder / "standalone.so";
   writeFile(path, withPayload(readFile(TERN_FAKE_STANDALONE_MODEL), fakePayload()));
   tern_model_t *model = nullptr;
   ASSERT_EQ(tern_model_open(path.c_str(), nullptr, &model), TERN_STATUS_OK) << tern_error_message();

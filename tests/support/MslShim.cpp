@@ -7,13 +7,14 @@
 
 #include "tests/support/MslShim.h"
 
+#include "tests/support/TempFolder.h"
+
 #include <cstdio>
 #include <cstdlib>
 #include <dlfcn.h>
 #include <fstream>
 #include <iterator>
 #include <map>
-#include <unistd.h>
 
 namespace tern::test {
 
@@ -58,18 +59,13 @@ std::shared_ptr<MslShim> MslShim::compile(const std::string &text, std::string *
   std::shared_ptr<MslShim> &shim = known[text];
   if (shim)
     return shim;
-  char name[] = "/tmp/tern-msl-XXXXXX";
-  int file = mkstemp(name);
-  if (file < 0) {
-    *error = "no temporary file";
-    return nullptr;
-  }
-  close(file);
+  TempFolder folder;
+  const std::string name = folder / "kernels.so";
   *error = compileCxx(shimSource(text), "-O2 -shared -fPIC", name);
-  void *handle = error->empty() ? dlopen(name, RTLD_NOW | RTLD_LOCAL) : nullptr;
+  // Once it is open the file may go.
+  void *handle = error->empty() ? dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL) : nullptr;
   if (!handle && error->empty())
     *error = dlerror();
-  unlink(name);
   if (handle)
     shim.reset(new MslShim(handle));
   return shim;

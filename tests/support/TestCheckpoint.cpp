@@ -17,25 +17,6 @@
 
 namespace tern::test {
 
-TempFolder::TempFolder() {
-  std::string name = (std::filesystem::temp_directory_path() / "tern-test-XXXXXX").string();
-  if (!mkdtemp(name.data())) {
-    std::perror("mkdtemp");
-    std::abort();
-  }
-  folder = name;
-}
-
-TempFolder::~TempFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(folder, ignored);
-}
-
-void TempFolder::write(std::string_view name, std::string_view bytes) const {
-  std::ofstream(*this / name, std::ios::binary)
-      .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
-
 static std::string u64(uint64_t value) {
   std::string bytes(8, '\0');
   for (int i = 0; i < 8; ++i)

@@ -8,6 +8,8 @@
 #ifndef TERN_TESTS_SUPPORT_TESTCHECKPOINT_H
 #define TERN_TESTS_SUPPORT_TESTCHECKPOINT_H
 
+#include "tests/support/TempFolder.h"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -15,22 +17,6 @@
 #include <vector>
 
 namespace tern::test {
-
-/// A folder that goes away with this object.
-class TempFolder {
-public:
-  TempFolder();
-  ~TempFolder();
-  TempFolder(const TempFolder &) = delete;
-  TempFolder &operator=(const TempFolder &) = delete;
-
-  const std::string &path() const { return folder; }
-  std::string operator/(std::string_view name) const { return folder + "/" + std::string(name); }
-  void write(std::string_view name, std::string_view bytes) const;
-
-private:
-  std::string folder;
-};
 
 /// Length, header and `dataBytes` zero bytes: header text as given, right or wrong.
 std::string rawSafetensors(std::string_view header, size_t dataBytes);
