@@ -107,14 +107,8 @@ static llvm::Error pointSectionAt(llvm::MutableArrayRef<uint8_t> image, uint64_t
 }
 
 llvm::Error tern::writePayloadFile(const PayloadInfo &payload, llvm::StringRef path) {
-  auto file = OutputFile::create(path);
-  if (!file)
-    return file.takeError();
-  if (llvm::Error error = file->write(0, payload))
-    return error;
-  if (llvm::Error error = file->flush(/*executable=*/false))
-    return error;
-  return file->publish();
+  auto file = OutputFile::holding(payload, path);
+  return file ? file->publish() : file.takeError();
 }
 
 llvm::Error tern::linkLibrary(const LinkInput &input, const PayloadInfo &payload, bool sidecar,
@@ -131,14 +125,10 @@ llvm::Error tern::linkLibrary(const LinkInput &input, const PayloadInfo &payload
     return library.takeError();
   std::optional<OutputFile> weights;
   if (sidecar) {
-    auto file = OutputFile::create((path + ".weights").str());
+    auto file = OutputFile::holding(payload, (path + ".weights").str());
     if (!file)
       return file.takeError();
     weights = std::move(*file);
-    if (llvm::Error error = weights->write(0, payload))
-      return error;
-    if (llvm::Error error = weights->flush(/*executable=*/false))
-      return error;
   } else {
     uint64_t base = (image.size() + kPayloadAlignment - 1) / kPayloadAlignment * kPayloadAlignment;
     if (llvm::Error error = pointSectionAt(image, base, payload.totalBytes()))

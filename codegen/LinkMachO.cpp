@@ -52,13 +52,9 @@ llvm::Error tern::linkMachO(const LinkInput &input, const PayloadInfo &payload, 
   if (!library)
     return library.takeError();
   // The linker copies it from file to file; in memory it never is as a whole.
-  auto weights = OutputFile::create((path + ".weights").str());
+  auto weights = OutputFile::holding(payload, (path + ".weights").str());
   if (!weights)
     return weights.takeError();
-  if (llvm::Error error = weights->write(0, payload))
-    return error;
-  if (llvm::Error error = weights->flush(/*executable=*/false))
-    return error;
   std::vector<std::string> words =
       arguments(input, llvm::sys::path::filename(path), library->path());
   if (!sidecar)

@@ -108,6 +108,17 @@ llvm::Error OutputFile::write(uint64_t offset, const PayloadInfo &payload) {
   });
 }
 
+llvm::Expected<OutputFile> OutputFile::holding(const PayloadInfo &payload, llvm::StringRef target) {
+  auto file = create(target);
+  if (!file)
+    return file.takeError();
+  if (llvm::Error error = file->write(0, payload))
+    return error;
+  if (llvm::Error error = file->flush(/*executable=*/false))
+    return error;
+  return file;
+}
+
 llvm::Error OutputFile::flush(bool executable) {
   if (llvm::Error error = drain())
     return error;

@@ -26,6 +26,8 @@ llvm::Error writeFile(const llvm::Twine &path, llvm::StringRef bytes);
 class OutputFile {
 public:
   static llvm::Expected<OutputFile> create(llvm::StringRef target);
+  /// A file that holds `payload` and nothing else, ready to be published.
+  static llvm::Expected<OutputFile> holding(const PayloadInfo &payload, llvm::StringRef target);
   OutputFile() = default;
   OutputFile(OutputFile &&other) noexcept { *this = std::move(other); }
   OutputFile &operator=(OutputFile &&other) noexcept;

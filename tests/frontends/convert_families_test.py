@@ -15,7 +15,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 
 import numpy as np
 
@@ -23,6 +22,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import containers  # noqa: E402
 import models  # noqa: E402
 import packings as enc  # noqa: E402
+import runner  # noqa: E402
 from families_test import call, cases  # noqa: E402
 
 TARGETS = ("i2_s", "tq2_0", "tq1_0", "hf")
@@ -205,19 +205,11 @@ def main():
     parser.add_argument("tern")
     parser.add_argument("--only", default="", help="cases whose name contains this")
     flags = parser.parse_args()
-    failures = 0
-    for seed, (name, (maker, options)) in enumerate(cases().items(), 1):
-        # Integers in groups are a way to compute a model, not a part of it.
-        if flags.only not in name or "int8-g" in name:
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                print("ok    %s (seed %d): %s" % (name, seed, check(flags.tern, folder, name, maker, options, seed)))
-            except AssertionError as error:
-                failures += 1
-                print("FAIL  %s (seed %d): %s" % (name, seed, error))
-        sys.stdout.flush()
-    return 1 if failures else 0
+    checks = {name: lambda folder, seed, name=name, case=case: check(flags.tern, folder, name, *case, seed)
+              for name, case in cases().items()
+              # Integers in groups are a way to compute a model, not a part of it.
+              if "int8-g" not in name}
+    return 1 if runner.run(checks, flags.only) else 0
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import argparse
 import os
 import subprocess
 import sys
-import tempfile
 
 import numpy as np
 
@@ -23,6 +22,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import decoder  # noqa: E402
 import golden  # noqa: E402
 import models  # noqa: E402
+import runner  # noqa: E402
 
 PROMPT = [3, 17, 42, 5, 88, 61, 9]
 NEW_TOKENS = 64
@@ -268,25 +268,11 @@ def main():
     parser.add_argument("--keep", help="a folder to leave the models in")
     flags = parser.parse_args()
     golden.main()
-    failures = 0
     checks = {name: lambda folder, seed, c=case: check(flags.tern, folder, c[0], c[1], seed)
               for name, case in collect(encodings, shapes, ropes).items()}
     checks |= {name: lambda folder, seed, c=case: check_refused(flags.tern, folder, *c, seed)
                for name, case in refusals().items()}
-    for seed, (name, run) in enumerate(checks.items(), 1):
-        if flags.only not in name:
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            if flags.keep:
-                folder = os.path.join(flags.keep, name.replace(" ", "-"))
-                os.makedirs(folder, exist_ok=True)
-            try:
-                print("ok    %s (seed %d): %s" % (name, seed, run(folder, seed)))
-            except AssertionError as error:
-                failures += 1
-                print("FAIL  %s (seed %d): %s" % (name, seed, error))
-        sys.stdout.flush()
-    return 1 if failures else 0
+    return 1 if runner.run(checks, flags.only, flags.keep) else 0
 
 
 if __name__ == "__main__":

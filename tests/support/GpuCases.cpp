@@ -313,44 +313,26 @@ GpuCase normCase(int64_t m, int64_t n, int64_t heads) {
   return made.items(m, heads);
 }
 
-GpuCase quantizeCase(bool norm, int64_t m, int64_t n, int64_t group, float scale = 1) {
+/// `grouped`: activations have a scale a group instead of one a row.
+GpuCase quantizeCase(bool norm, bool grouped, int64_t m, int64_t n, int64_t group,
+                     float scale = 1) {
   Source source(static_cast<uint64_t>(m * 31 + n * 7 + group + norm));
   int64_t stride = n + 2, valuesStride = paddedActs(n), groups = n / group;
+  int64_t scalesStride = grouped ? groups : 1;
   std::vector<float> x = source.floats(m * stride, scale), gain = source.floats(n);
   std::vector<int8_t> values(at(m * valuesStride), 0);
-  std::vector<float> scales(at(m)), row(at(n));
+  std::vector<float> scales(at(m * scalesStride)), row(at(n));
   std::vector<int32_t> offsets(at(m * groups));
+  auto quantize = grouped ? semantics::quantizeGroups : semantics::quantizeRow;
   for (int64_t i = 0; i < m; ++i) {
     std::copy_n(&x[at(i * stride)], n, row.begin());
     if (norm)
       semantics::rmsNorm(&x[at(i * stride)], gain.data(), 1e-6f, n, row.data());
-    semantics::quantizeRow(row.data(), n, group, &values[at(i * valuesStride)], &scales[at(i)],
-                           &offsets[at(i * groups)]);
+    quantize(row.data(), n, group, &values[at(i * valuesStride)], &scales[at(i * scalesStride)],
+             &offsets[at(i * groups)]);
   }
-  Case made(norm ? "norm_quantize_rows" : "quantize_rows", shapeName({m, n, group}));
-  made.input("x", x).output("values", values).output("scales", scales).output("offsets", offsets);
-  made.scalar("columns", n).scalar("x_stride", stride).scalar("values_stride", valuesStride);
-  made.scalar("group", group);
-  if (norm)
-    made.input("gain", gain).scalar("epsilon", 1e-6f);
-  return made.items(m);
-}
-
-GpuCase quantizeGroupsCase(bool norm, int64_t m, int64_t n, int64_t group) {
-  Source source(static_cast<uint64_t>(m * 31 + n * 7 + group + norm));
-  int64_t stride = n + 2, valuesStride = paddedActs(n), groups = n / group;
-  std::vector<float> x = source.floats(m * stride), gain = source.floats(n);
-  std::vector<int8_t> values(at(m * valuesStride), 0);
-  std::vector<float> scales(at(m * groups)), row(at(n));
-  std::vector<int32_t> offsets(at(m * groups));
-  for (int64_t i = 0; i < m; ++i) {
-    std::copy_n(&x[at(i * stride)], n, row.begin());
-    if (norm)
-      semantics::rmsNorm(&x[at(i * stride)], gain.data(), 1e-6f, n, row.data());
-    semantics::quantizeGroups(row.data(), n, group, &values[at(i * valuesStride)],
-                              &scales[at(i * groups)], &offsets[at(i * groups)]);
-  }
-  Case made(norm ? "norm_quantize_groups" : "quantize_groups", shapeName({m, n, group}));
+  std::string kernel = grouped ? "quantize_groups" : "quantize_rows";
+  Case made(norm ? "norm_" + kernel : kernel, shapeName({m, n, group}));
   made.input("x", x).output("values", values).output("scales", scales).output("offsets", offsets);
   made.scalar("columns", n).scalar("x_stride", stride).scalar("values_stride", valuesStride);
   made.scalar("group", group);
@@ -559,21 +541,21 @@ void addRows(std::vector<GpuCase> &cases) {
   for (int64_t m : {1, 3})
     for (int64_t n : {1, 2, 31, 32, 33, 64, 255, 256, 257, 512, 1000, 2560}) {
       cases.push_back(normCase(m, n, 1));
-      cases.push_back(quantizeCase(false, m, n, n));
-      cases.push_back(quantizeCase(true, m, n, n));
+      cases.push_back(quantizeCase(false, false, m, n, n));
+      cases.push_back(quantizeCase(true, false, m, n, n));
       for (const char *kernel : {"add_rows", "gated_relu2", "gated_silu", "copy_rows"})
         cases.push_back(binaryCase(kernel, m, n));
     }
   for (int64_t heads : {2, 5})
     cases.push_back(normCase(2, 64, heads));
   for (int64_t group : {32, 64, 160}) {
-    cases.push_back(quantizeCase(true, 2, group * 9, group));
+    cases.push_back(quantizeCase(true, false, 2, group * 9, group));
     for (int64_t groups : {1, 8, 9})
       for (bool norm : {false, true})
-        cases.push_back(quantizeGroupsCase(norm, 2, group * groups, group));
+        cases.push_back(quantizeCase(norm, true, 2, group * groups, group));
   }
-  cases.push_back(quantizeCase(false, 2, 320, 320, 1e-7f));
-  cases.push_back(quantizeCase(false, 2, 320, 320, 1e30f));
+  cases.push_back(quantizeCase(false, false, 2, 320, 320, 1e-7f));
+  cases.push_back(quantizeCase(false, false, 2, 320, 320, 1e30f));
   for (int64_t size : {2, 6, 64, 128})
     for (int64_t heads : {1, 3, 8})
       cases.push_back(ropeCase(1 + heads % 3, heads, size));
@@ -615,10 +597,10 @@ std::vector<GpuCase> tern::test::smallGpuCases() {
                                 productCase("matmul_two_bit_f16", 9, 70, 576, 3, true),
                                 floatProductCase(2, 70, 64, 2, true, true),
                                 normCase(2, 70, 2),
-                                quantizeCase(false, 2, 300, 300),
-                                quantizeCase(true, 2, 320, 32),
-                                quantizeGroupsCase(false, 2, 288, 32),
-                                quantizeGroupsCase(true, 2, 288, 32),
+                                quantizeCase(false, false, 2, 300, 300),
+                                quantizeCase(true, false, 2, 320, 32),
+                                quantizeCase(false, true, 2, 288, 32),
+                                quantizeCase(true, true, 2, 288, 32),
                                 groupProductCase(9, 70, 192, 6, 3, true, false),
                                 groupProductCase(9, 70, 192, 6, 3, true, true),
                                 ropeCase(2, 5, 64),
