@@ -43,6 +43,9 @@ struct CompileOptions {
   int64_t maxRows = 128; ///< tokens a call takes at most
   bool sidecar = false;  ///< payload in `<output>.weights` instead of inside the library
   std::string packing = "two_bit"; ///< how trits lie in bytes: two_bit or base3
+  /// How the token of the largest logit is found: "two_stage" (a screen of the table first), "full"
+  /// (the whole table), or "auto" (by the table's size). The token is the same.
+  std::string head = "auto";
   bool standalone =
       false; ///< bundle the runtime: `runtimeObject`, against this machine's C library
   llvm::ArrayRef<uint8_t> runtimeObject; ///< the runtime as one relocatable object

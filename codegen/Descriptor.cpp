@@ -20,12 +20,13 @@ using namespace tern;
 // must stop here.
 static_assert(sizeof(tern_kernel_t) == 32 && offsetof(tern_kernel_t, packing) == 16);
 static_assert(sizeof(tern_variant_t) == 40 && offsetof(tern_variant_t, kernels) == 24);
-static_assert(sizeof(tern_descriptor_t) == 120 && offsetof(tern_descriptor_t, layout_id) == 24 &&
+static_assert(sizeof(tern_descriptor_t) == 128 && offsetof(tern_descriptor_t, layout_id) == 24 &&
               offsetof(tern_descriptor_t, variants) == 40 &&
               offsetof(tern_descriptor_t, arena_bytes) == 56 &&
               offsetof(tern_descriptor_t, weights_bytes) == 80 &&
               offsetof(tern_descriptor_t, vocabulary) == 88 &&
-              offsetof(tern_descriptor_t, fixed_rows) == 116);
+              offsetof(tern_descriptor_t, fixed_rows) == 116 &&
+              offsetof(tern_descriptor_t, screened_bytes) == 120);
 
 static std::string levelSymbol(llvm::StringRef prefix, llvm::StringRef level) {
   std::string symbol = (prefix + level).str();
@@ -171,7 +172,8 @@ void tern::addDescriptor(llvm::Module &module, const DescriptorInfo &info) {
                                      c.u32(n.input_count),
                                      c.u32(n.index_count),
                                      c.u32(n.output_count),
-                                     c.u32(n.fixed_rows)});
+                                     c.u32(n.fixed_rows),
+                                     c.u64(n.screened_bytes)});
   assert(module.getDataLayout().getTypeAllocSize(record->getType()) == sizeof(tern_descriptor_t) &&
          "the constant does not mirror tern_descriptor_t");
   addQuery(module, c.global(record, "tern.descriptor"));

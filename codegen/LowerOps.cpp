@@ -275,8 +275,7 @@ LogicalResult FunctionLowering::lower(arith::AddFOp op) {
   return success();
 }
 
-/// The kernel of a table's element type, f32, f16 or bf16 in this order from `first` on.
-static RowKernel ofElement(RowKernel first, Value table) {
+RowKernel FunctionLowering::ofElement(RowKernel first, Value table) {
   Type element = cast<RankedTensorType>(table.getType()).getElementType();
   int kind = element.isF32() ? 0 : element.isF16() ? 1 : 2;
   return static_cast<RowKernel>(static_cast<int>(first) + kind);
@@ -297,12 +296,9 @@ LogicalResult FunctionLowering::lower(ternary::EmbeddingOp op) {
   return success();
 }
 
-LogicalResult FunctionLowering::lower(ternary::HeadOp op) {
+void FunctionLowering::fullHead(ternary::HeadOp op) {
   const Place input = places.at(op.getInput()), table = places.at(op.getTable());
-  if (failed(placeResults(op, input.rows)))
-    return failure();
   const Place out = places.at(op.getResult());
-  phase({reads(op.getInput(), false), writes(op.getResult(), false)});
   Value x = pointer(input), t = pointer(table), y = pointer(out);
   int64_t vocabulary = columnsOf(op.getResult()), hidden = columnsOf(op.getInput());
   int64_t stride = paddedRow(hidden);
@@ -322,7 +318,6 @@ LogicalResult FunctionLowering::lower(ternary::HeadOp op) {
   share(constant(llvm::divideCeil(vocabulary, kBlock)),
         [&](Value begin, Value end) { b.loop(begin, end, 1, block); });
   padRows(out, vocabulary);
-  return success();
 }
 
 //===----------------------------------------------------------------------===//

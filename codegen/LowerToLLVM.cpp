@@ -94,9 +94,12 @@ private:
 LogicalResult LowerToLLVM::emitKernels(ModuleOp module) {
   llvm::SetVector<StringAttr> names;
   WalkResult result = module.walk([&](Operation *op) {
-    if (!ternary::Product(op))
-      return WalkResult::advance();
-    for (const char *which : {"ternary.gemv", "ternary.gemm"}) {
+    SmallVector<const char *, 2> wanted;
+    if (ternary::Product(op))
+      wanted = {"ternary.gemv", "ternary.gemm"};
+    else if (auto head = dyn_cast<ternary::HeadOp>(op); head && head.getScreen())
+      wanted = {"ternary.gemv"};
+    for (const char *which : wanted) {
       auto name = op->getAttrOfType<StringAttr>(which);
       if (!name || !findKernel(name)) {
         op->emitOpError("names no known kernel in ") << which << "; run ternary-select-kernels";

@@ -215,15 +215,24 @@ LogicalResult FunctionLowering::lowerSlice(tensor::ExtractSliceOp op) {
 //===----------------------------------------------------------------------===//
 
 void FunctionLowering::phase(ArrayRef<Access> accesses) {
-  if (tracker.needsBarrier(accesses)) {
-    Value function = b.load(b.ptr(), frame, offsetof(tern_frame_t, barrier));
-    Value context = b.load(b.ptr(), frame, offsetof(tern_frame_t, barrier_context));
-    auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()),
-                                            {b.ptr(), b.getI32Type()});
-    LLVM::CallOp::create(b, type, ValueRange{function, context, thread});
-    tracker.barrier();
-  }
+  if (tracker.needsBarrier(accesses))
+    barrier();
   tracker.add(accesses);
+}
+
+void FunctionLowering::barrier() {
+  Value function = b.load(b.ptr(), frame, offsetof(tern_frame_t, barrier));
+  Value context = b.load(b.ptr(), frame, offsetof(tern_frame_t, barrier_context));
+  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()),
+                                          {b.ptr(), b.getI32Type()});
+  LLVM::CallOp::create(b, type, ValueRange{function, context, thread});
+  tracker.barrier();
+}
+
+Value FunctionLowering::stack(int64_t bytes) {
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(firstOp);
+  return LLVM::AllocaOp::create(b, b.ptr(), b.getI8Type(), b.i64(bytes), 64);
 }
 
 std::pair<Value, Value> FunctionLowering::split(Value count) {

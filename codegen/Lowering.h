@@ -3,7 +3,8 @@
 // Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Private to LowerToLLVM.cpp, LowerFunctions.cpp, LowerValues.cpp, LowerCalls.cpp and LowerOps.cpp.
+// Private to LowerToLLVM.cpp, LowerFunctions.cpp, LowerValues.cpp, LowerCalls.cpp, LowerHead.cpp
+// and LowerOps.cpp.
 //
 //===----------------------------------------------------------------------===//
 
@@ -101,6 +102,22 @@ private:
   mlir::LogicalResult lower(ternary::EmbeddingOp op);
   mlir::LogicalResult lower(ternary::HeadOp op);
   mlir::LogicalResult lower(mlir::arith::AddFOp op);
+  void fullHead(ternary::HeadOp op);
+  /// The kernel of a table's element type, f32, f16 or bf16 in this order from `first` on.
+  static RowKernel ofElement(RowKernel first, mlir::Value table);
+
+  // LowerHead.cpp: the token of the largest logit in two stages.
+  struct HeadSearch;
+  HeadSearch prepareSearch(ternary::HeadOp op);
+  void splitRow(HeadSearch &search);
+  void screenBlocks(const HeadSearch &search);
+  void screenBlock(const HeadSearch &search, mlir::Value block);
+  mlir::Value lowestBound(const HeadSearch &search);
+  void computeRest(const HeadSearch &search, mlir::Value bound);
+  /// Memory of this call and thread, 64-byte aligned.
+  mlir::Value stack(int64_t bytes);
+  void barrier();
+
   void storeKernelArgs(ternary::Product op, ternary::PackingAttr packing, bool residual);
   void callKernel(mlir::Value rows, llvm::StringRef gemv, llvm::StringRef gemm);
   void padRows(const Place &place, int64_t columns);

@@ -20,6 +20,7 @@
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
 
@@ -54,6 +55,17 @@ llvm::Error runPasses(ModuleOp module, const CompileOptions &options, StringRef 
                                  errors.empty() ? "a pass failed" : errors.c_str());
 }
 
+/// Bytes of the smallest table whose head gets a screen, negative for none.
+static std::optional<int64_t> smallestScreened(StringRef head) {
+  // Below, the table stays in the cache and reading it all costs less than a token's other work.
+  constexpr int64_t kAuto = int64_t(32) << 20;
+  return llvm::StringSwitch<std::optional<int64_t>>(head)
+      .Case("auto", kAuto)
+      .Case("full", -1)
+      .Case("two_stage", 0)
+      .Default(std::nullopt);
+}
+
 llvm::Error preparePacked(const CompileInput &input, const CompileOptions &options) {
   if (options.maxRows < 1 || options.maxRows > (1 << 20))
     return llvm::createStringError("rows of a call: expected 1 to 1048576, got %lld",
@@ -62,10 +74,15 @@ llvm::Error preparePacked(const CompileInput &input, const CompileOptions &optio
   if (!packing)
     return llvm::createStringError("packing '%s' is not known, expected two_bit or base3",
                                    options.packing.c_str());
+  std::optional<int64_t> screenBytes = smallestScreened(options.head);
+  if (!screenBytes)
+    return llvm::createStringError("head '%s' is not known, expected auto, full or two_stage",
+                                   options.head.c_str());
   return runPasses(input.module, options, "preparing the model", [&](PassManager &passes) {
     PrepareOptions prepare;
     prepare.maxRows = options.maxRows;
     prepare.packing = *packing;
+    prepare.screenBytes = *screenBytes;
     buildPrepare(passes, prepare);
     return llvm::Error::success();
   });
@@ -180,6 +197,11 @@ llvm::Expected<DescriptorInfo> describe(const CompileInput &input) {
   n.output_count = entry->getNumResults();
   n.fixed_rows = fixedRows(*entry);
   module.walk([&](ternary::AttentionOp) { n.scratch_bytes_per_position = sizeof(float); });
+  module.walk([&](ternary::HeadOp head) {
+    auto table = cast<RankedTensorType>(head.getTable().getType());
+    if (head.getScreen())
+      n.screened_bytes += static_cast<uint64_t>(packedWeightBytes(table).value_or(0));
+  });
   n.max_rows = static_cast<uint32_t>(number(module, "ternary.max_rows"));
   n.arena_bytes = number(module, "ternary.arena_bytes");
   n.weights_bytes = number(module, "ternary.weights_bytes");

@@ -7,6 +7,7 @@
 
 #include "codegen/CodegenPasses.h"
 #include "codegen/KernelTable.h"
+#include "dialect/HeadScreen.h"
 #include "dialect/Product.h"
 
 using namespace mlir;
@@ -37,8 +38,10 @@ public:
       return signalPassFailure();
     WalkResult result = getOperation().walk([&](Operation *op) {
       ternary::Product product(op);
-      return !product || succeeded(select(product, *parsed)) ? WalkResult::advance()
-                                                             : WalkResult::interrupt();
+      LogicalResult selected = product ? select(product, *parsed) : success();
+      if (auto head = dyn_cast<ternary::HeadOp>(op); head && head.getScreen())
+        selected = selectScreen(head, *parsed);
+      return succeeded(selected) ? WalkResult::advance() : WalkResult::interrupt();
     });
     if (result.wasInterrupted())
       signalPassFailure();
@@ -46,7 +49,19 @@ public:
 
 private:
   static LogicalResult select(ternary::Product op, const Target &target);
+  static LogicalResult selectScreen(ternary::HeadOp op, const Target &target);
 };
+
+/// The digits of a screen are two_bit tiles, multiplied one token at a time.
+LogicalResult SelectKernels::selectScreen(ternary::HeadOp op, const Target &target) {
+  const Packing packing{Packing::Kind::TwoBit, HeadScreen::kRows, HeadScreen::kColumns};
+  std::string why;
+  const KernelRow *row = selectKernel(target, packing, Acts::Int8, /*gemv=*/true, &why);
+  if (!row)
+    return op.emitOpError("no gemv kernel for the screen on ") << target.name << ": " << why;
+  op->setAttr("ternary.gemv", StringAttr::get(op.getContext(), row->name));
+  return success();
+}
 
 LogicalResult SelectKernels::select(ternary::Product op, const Target &target) {
   RankedTensorType type = op.weightType();

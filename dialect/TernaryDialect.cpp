@@ -7,6 +7,8 @@
 
 #include "dialect/TernaryDialect.h"
 
+#include "dialect/HeadScreen.h"
+
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -128,6 +130,26 @@ LogicalResult ScalesAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementTy
       ShapedType::isDynamicShape(shape))
     return emitError() << "expected #ternary.scales on a static matrix of f32 or f16, got "
                        << shape.size() << " dimensions of " << elementType;
+  return success();
+}
+
+LogicalResult ScreenAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t digits) {
+  if (digits < 2 || digits > 3)
+    return emitError() << "expected a screen of 2 or 3 digits, got " << digits;
+  return success();
+}
+
+LogicalResult ScreenAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
+                                         function_ref<InFlightDiagnostic()> emitError) const {
+  if (!elementType)
+    return failure();
+  if (!isa<Float32Type, Float16Type, BFloat16Type>(elementType) || shape.size() != 2 ||
+      ShapedType::isDynamicShape(shape))
+    return emitError() << "expected #ternary.screen on a static matrix of f32, f16 or bf16, got "
+                       << shape.size() << " dimensions of " << elementType;
+  if (shape[1] > HeadScreen::kMaxColumns)
+    return emitError() << "expected #ternary.screen on at most " << HeadScreen::kMaxColumns
+                       << " columns, got " << shape[1];
   return success();
 }
 

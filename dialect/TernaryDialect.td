@@ -123,6 +123,20 @@ def Ternary_ScalesAttr : Ternary_Attr<"Scales", "scales", [
   let genVerifyDecl = 1;
 }
 
+def Ternary_ScreenAttr : Ternary_Attr<"Screen", "screen", [
+    DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
+  let summary = "encoding of a coarse copy of a head's table";
+  let description = [{
+    `tensor<VxKxbf16, #ternary.screen<digits = 3>>` has the values of the table, but lies in the
+    weight section as integers of `digits` base-4 digits with bounds of what they leave out
+    (`dialect/HeadScreen.h` has the layout). `ternary.head` uses it to find which rows can have the
+    largest logit. K is at most 16384, `digits` 2 or 3.
+  }];
+  let parameters = (ins "int64_t":$digits);
+  let assemblyFormat = "`<` `digits` `=` $digits `>`";
+  let genVerifyDecl = 1;
+}
+
 def Ternary_Encoding : Ternary_Enum<"Encoding", "how a weight's source bytes are to be read", [
   I32EnumAttrCase<"F32", 0, "f32">,
   I32EnumAttrCase<"F16", 1, "f16">,

@@ -485,5 +485,14 @@ LogicalResult HeadOp::verify() {
       failed(checkSize(*this, "result rows", dim(input, 0), dim(result, 0))) ||
       failed(checkSize(*this, "result columns", dim(table, 0), dim(result, 1))))
     return failure();
+  if (!getScreen())
+    return success();
+  auto whole = cast<RankedTensorType>(table),
+       screen = dyn_cast<RankedTensorType>(getScreen().getType());
+  if (!screen || screen.getShape() != whole.getShape() ||
+      screen.getElementType() != whole.getElementType() ||
+      !isa_and_present<ScreenAttr>(screen.getEncoding()))
+    return emitOpError("expected a screen of type ")
+           << whole << " with the encoding #ternary.screen, got " << getScreen().getType();
   return success();
 }

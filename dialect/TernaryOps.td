@@ -401,12 +401,28 @@ def Ternary_HeadOp : Ternary_Op<"head", [Pure]> {
   let description = [{
     `out[m, v] = dot(x[m, :], float(table[v, :]))`, the dot by the row rule.
 
+    `screen` is the same table again, encoded as `#ternary.screen`. It changes no logit: where a call
+    wants only the largest logit of one row, compiled code reads the screen and only those rows
+    of the table that it cannot rule out.
+
     Example:
-    `%l = ternary.head %x, %e : tensor<?x512xf32>, tensor<4096x512xbf16> -> tensor<?x4096xf32>`
+    ```mlir
+    %l = ternary.head %x, %e : tensor<?x512xf32>, tensor<4096x512xbf16> -> tensor<?x4096xf32>
+    %l = ternary.head %x, %e screen(%c : tensor<4096x512xbf16, #ternary.screen<digits = 3>>)
+      : tensor<?x512xf32>, tensor<4096x512xbf16> -> tensor<?x4096xf32>
+    ```
   }];
-  let arguments = (ins Ternary_F32Tensor:$input, Ternary_FloatTensor:$table);
+  let arguments = (ins Ternary_F32Tensor:$input, Ternary_FloatTensor:$table,
+                       Optional<Ternary_FloatTensor>:$screen);
   let results = (outs Ternary_F32Tensor:$result);
-  let assemblyFormat = "$input `,` $table attr-dict `:` type($input) `,` type($table) `->` type($result)";
+  let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$input,
+                                 "::mlir::Value":$table), [{
+    build($_builder, $_state, result, input, table, ::mlir::Value());
+  }]>];
+  let assemblyFormat = [{
+    $input `,` $table (`screen` `(` $screen^ `:` type($screen) `)`)? attr-dict
+    `:` type($input) `,` type($table) `->` type($result)
+  }];
   let hasVerifier = 1;
 }
 

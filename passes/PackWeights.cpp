@@ -6,6 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/PackWeights.h"
+
+#include "dialect/HeadScreen.h"
 #include "passes/Passes.h"
 
 #include "llvm/ADT/DenseSet.h"
@@ -41,6 +43,8 @@ std::optional<int64_t> tern::packedWeightBytes(RankedTensorType type) {
     return packingOf(encoding).packedBytes(rows, columns);
   if (auto encoding = dyn_cast_if_present<ScalesAttr>(type.getEncoding()))
     return roundUp(rows, encoding.getRows()) * columns * (type.getElementTypeBitWidth() / 8);
+  if (auto encoding = dyn_cast_if_present<ScreenAttr>(type.getEncoding()))
+    return HeadScreen{encoding.getDigits()}.packedBytes(rows, columns);
   if (!isa<Float32Type, Float16Type, BFloat16Type>(type.getElementType()) || type.getEncoding())
     return std::nullopt;
   return rows * paddedRow(columns) * (type.getElementTypeBitWidth() / 8);

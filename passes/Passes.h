@@ -37,6 +37,10 @@ struct PrepareOptions : mlir::PassPipelineOptions<PrepareOptions> {
   Option<int64_t> maxRows{*this, "max-rows",
                           llvm::cl::desc("Rows of the largest input a call takes"),
                           llvm::cl::init(128)};
+  Option<int64_t> screenBytes{*this, "screen-bytes",
+                              llvm::cl::desc("Smallest table of a head that gets a screen; "
+                                             "negative: none does"),
+                              llvm::cl::init(-1)};
 };
 
 /// From the import stage to the stage "ternary": quantized, fused, merged.

@@ -151,6 +151,30 @@ def ChoosePacking : Ternary_Pass<"choose-packing"> {
   ];
 }
 
+def ScreenHead : Ternary_Pass<"screen-head"> {
+  let summary = "heads over large tables get a coarse copy of the table";
+  let description = [{
+    The copy changes no logit; it lets a call that wants only the largest one rule out most rows of the
+    table unread (`docs/two-stage-head.md`).
+
+    ```mlir
+    // before
+    %l = ternary.head %x, %e : ...
+    // after
+    ternary.weight @embed.screen : tensor<128256x2560xbf16, #ternary.screen<digits = 3>> from [...]
+    %c = ternary.load @embed.screen : ...
+    %l = ternary.head %x, %e screen(%c : ...) : ...
+    ```
+
+    Left alone: heads whose logits are not what the entry returns, tables that are no loads, of
+    fewer bytes than `min-bytes` or of more than 16384 columns.
+  }];
+  let options = [
+    Option<"digits", "digits", "int64_t", "3", "Base-4 digits of a screen's integers: 2 or 3">,
+    Option<"minBytes", "min-bytes", "int64_t", "33554432", "Smallest table that gets a screen">
+  ];
+}
+
 def PackWeights : Ternary_Pass<"pack-weights"> {
   let summary = "gives every weight its place in the packed weight section";
   let description = [{

@@ -25,6 +25,8 @@ void tern::buildFuse(OpPassManager &passes) {
 void tern::buildPrepare(OpPassManager &passes, const PrepareOptions &options) {
   buildFuse(passes);
   passes.addPass(createChoosePacking(ChoosePackingOptions{options.packing, options.packingRows}));
+  if (options.screenBytes >= 0)
+    passes.addPass(createScreenHead(ScreenHeadOptions{/*digits=*/3, options.screenBytes}));
   passes.addPass(createPackWeights());
   passes.addPass(createPlanMemory(PlanMemoryOptions{options.maxRows}));
   passes.addPass(createVerifyPacked());

@@ -7,6 +7,8 @@
 
 #include "passes/PackWeights.h"
 
+#include "dialect/HeadScreen.h"
+
 #include <algorithm>
 #include <cstring>
 #include <thread>
@@ -32,7 +34,12 @@ public:
       packing = packingOf(attribute);
     if (auto attribute = dyn_cast_if_present<ScalesAttr>(type.getEncoding()))
       scaleRows = attribute.getRows();
-    int64_t block = packing ? packing->rows : scaleRows ? scaleRows : 1;
+    if (auto attribute = dyn_cast_if_present<ScreenAttr>(type.getEncoding()))
+      screen = HeadScreen{attribute.getDigits()};
+    int64_t block = packing     ? packing->rows
+                    : scaleRows ? scaleRows
+                    : screen    ? HeadScreen::kRows
+                                : 1;
     chunkRows = roundUp(std::clamp<int64_t>(kChunkElements / columns, 1, 1024), block);
   }
 
@@ -43,6 +50,8 @@ public:
     int64_t first = chunk * chunkRows, count = std::min(chunkRows, rows - first);
     if (packing)
       return encodeTrits(first, count, out);
+    if (screen)
+      return encodeScreen(first, count, out);
     return scaleRows ? encodeScales(first, count, out) : encodeFloats(first, count, out);
   }
 
@@ -75,6 +84,18 @@ private:
     return llvm::Error::success();
   }
 
+  llvm::Error encodeScreen(int64_t first, int64_t count, std::vector<uint8_t> &out) const {
+    std::vector<float> values(count * columns);
+    if (llvm::Error error = reader.readFloats(first, count, values.data()))
+      return error;
+    out.resize(screen->packedBytes(count, columns));
+    for (int64_t row = 0; row < count; row += HeadScreen::kRows)
+      screen->encodeBlock(values.data() + row * columns, std::min(HeadScreen::kRows, count - row),
+                          columns,
+                          out.data() + row / HeadScreen::kRows * screen->blockBytes(columns));
+    return llvm::Error::success();
+  }
+
   /// Dense rows in the weight's own element type, each padded with zeros.
   llvm::Error encodeFloats(int64_t first, int64_t count, std::vector<uint8_t> &out) const {
     int64_t elementBytes = type.getElementTypeBitWidth() / 8;
@@ -94,6 +115,7 @@ private:
   RankedTensorType type;
   int64_t rows, columns, chunkRows = 1;
   std::optional<Packing> packing;
+  std::optional<HeadScreen> screen;
   int64_t scaleRows = 0; ///< 0: not scales
 };
 

@@ -84,6 +84,7 @@ extern "C" tern_status_t tern_model_get_info(const tern_model_t *model, tern_mod
     info.kv_bytes_per_position = code.kv_bytes_per_position;
     info.level = model->level();
     info.compiler_version = code.compiler_version;
+    info.screened_bytes = code.screened_bytes;
     std::memcpy(out, &info, std::min(size, sizeof(info)));
     return {};
   });

@@ -62,6 +62,23 @@ extern "C" tern_status_t tern_decode(tern_session_t *session, int32_t id) {
   return withSession("tern_decode", session, [&] { return session->append(&id, 1, nullptr); });
 }
 
+extern "C" tern_status_t tern_decode_greedy(tern_session_t *session, int32_t id,
+                                            tern_greedy_t *out) {
+  return withSession("tern_decode_greedy", session, [&]() -> Status {
+    if (!out)
+      return missing("out");
+    size_t size = out->struct_size;
+    if (size < sizeof(size_t))
+      return invalid(format("struct_size is %zu, expected %zu", size, sizeof(*out)));
+    tern_session::Best best;
+    if (Status status = session->appendForBest(&id, 1, &best); !status.ok())
+      return status;
+    tern_greedy_t found = {size, best.id, best.logit, best.computed};
+    std::memcpy(out, &found, std::min(size, sizeof(found)));
+    return {};
+  });
+}
+
 extern "C" tern_status_t tern_prefill_logits(tern_session_t *session, const int32_t *ids,
                                              size_t count, float *logits, size_t capacity) {
   return withSession("tern_prefill_logits", session, [&]() -> Status {
@@ -77,9 +94,13 @@ extern "C" tern_status_t tern_prefill_logits(tern_session_t *session, const int3
 
 extern "C" tern_status_t tern_session_logits(const tern_session_t *session, const float **logits,
                                              size_t *count) {
-  return guarded("tern_session_logits", [&]() -> Status {
-    if (!session || !logits)
-      return missing(session ? "logits" : "session");
+  // Logits that were not needed so far are computed now; nothing that callers can see changes.
+  auto *own = const_cast<tern_session_t *>(session);
+  return withSession("tern_session_logits", own, [&]() -> Status {
+    if (!logits)
+      return missing("logits");
+    if (Status status = own->needLogits(); !status.ok())
+      return status;
     const float *last = session->lastLogits();
     if (!last)
       return invalid("no logits yet: prefill or decode first");

@@ -78,6 +78,12 @@ extern "C" tern_status_t tern_sample(tern_sampler_t *sampler, const tern_session
   return guarded("tern_sample", [&]() -> Status {
     if (!sampler || !session || !id)
       return missing(!sampler ? "sampler" : !session ? "session" : "id");
+    auto *own = const_cast<tern_session_t *>(session);
+    tern_session::Use use(*own);
+    if (Status status = use.check(); !status.ok())
+      return status;
+    if (Status status = own->needLogits(); !status.ok())
+      return status;
     const float *logits = session->lastLogits();
     if (!logits)
       return Status::error(TERN_STATUS_INVALID_ARGUMENT, TERN_CATEGORY_TENSOR,

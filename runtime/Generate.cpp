@@ -34,6 +34,8 @@ public:
              void *context)
       : session(session), tokenizer(session.model().tokenizer.get()), options(options),
         onText(onText), context(context), sampler(options.sampler),
+        greedy(options.sampler.temperature == 0.0f && (options.sampler.repetition_penalty == 0.0f ||
+                                                       options.sampler.repetition_penalty == 1.0f)),
         stream({options.stop, options.stop + options.stop_count}) {}
 
   Status prefill(const int32_t *prompt, size_t count);
@@ -55,7 +57,16 @@ private:
   const tern_generate_options_t &options;
   tern_text_fn onText;
   void *context;
+  /// Appends tokens; `choose` then gives the next one.
+  Status append(const int32_t *ids, size_t count);
+  int32_t choose() {
+    return greedy ? best.id
+                  : sampler.sample(session.lastLogits(), session.model().code().vocabulary);
+  }
+
   Sampler sampler;
+  bool greedy; ///< the token of the largest logit is all that is asked for
+  tern_session::Best best;
   TextStream stream;
   bool cancelled = false;
 };
@@ -66,16 +77,26 @@ Status Generation::prefill(const int32_t *prompt, size_t count) {
   if (options.stop_count != 0)
     if (Status status = session.model().needTokenizer(); !status.ok())
       return std::move(status).within("stop texts");
-  if (count == 0 && session.lastLogits())
+  if (count == 0)
+    if (Status status = session.needLogits(); !status.ok())
+      return status;
+  if (count == 0 && session.lastLogits()) {
+    if (greedy)
+      best.id = sampler.sample(session.lastLogits(), session.model().code().vocabulary);
     return {};
+  }
   if (count == 0)
     return Status::error(TERN_STATUS_INVALID_ARGUMENT, TERN_CATEGORY_TENSOR,
                          "the prompt has no tokens, and the session has no logits to go on from");
-  if (Status status = session.append(prompt, count, nullptr); !status.ok())
+  if (Status status = append(prompt, count); !status.ok())
     return std::move(status).within("prompt");
   for (size_t i = 0; i < count; ++i)
     sampler.accept(prompt[i]);
   return {};
+}
+
+Status Generation::append(const int32_t *ids, size_t count) {
+  return greedy ? session.appendForBest(ids, count, &best) : session.append(ids, count, nullptr);
 }
 
 Status Generation::run() {
@@ -83,7 +104,7 @@ Status Generation::run() {
   uint32_t made = 0;
   bool full = false;
   while (made < most && !full && !cancelled && !stream.stopped()) {
-    int32_t id = sampler.sample(session.lastLogits(), session.model().code().vocabulary);
+    int32_t id = choose();
     if (isEnd(id))
       break;
     sampler.accept(id);
@@ -95,7 +116,7 @@ Status Generation::run() {
     full = session.position() == session.capacity();
     if (full)
       continue;
-    if (Status status = session.append(&id, 1, nullptr); !status.ok())
+    if (Status status = append(&id, 1); !status.ok())
       return status;
   }
   if (std::string rest = stream.finish(); !rest.empty() && !cancelled)

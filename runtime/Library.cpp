@@ -54,6 +54,7 @@ static Status checkSizes(const tern_descriptor_t &code) {
       {"kv_bytes_per_position", code.kv_bytes_per_position, uint64_t(1) << 32},
       {"scratch_bytes_per_position", code.scratch_bytes_per_position, uint64_t(1) << 24},
       {"weights_bytes", code.weights_bytes, uint64_t(1) << 46},
+      {"screened_bytes", code.screened_bytes, code.weights_bytes},
       {"max_rows", code.max_rows, 1 << 16},
       {"fixed_rows", code.fixed_rows, 1 << 28},
       {"vocabulary", code.vocabulary, 1 << 24},

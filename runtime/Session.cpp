@@ -8,7 +8,9 @@
 #include "runtime/Session.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 using namespace tern;
 
@@ -63,7 +65,8 @@ Status tern_session::allocate() {
   } regions[] = {{code.arena_bytes, "arena", &arena},
                  {cacheBytes, "cache", &cache},
                  {scratchBytes, "scratch memory", &scratch},
-                 {uint64_t(code.vocabulary) * sizeof(float), "logits", &logits}};
+                 {uint64_t(code.vocabulary) * sizeof(float), "logits", &logits},
+                 {uint64_t(threads->size()) * sizeof(tern_best_t), "search slots", &slots}};
   for (const auto &one : regions)
     if (Status status = Arena::create(one.bytes, one.what, one.region); !status.ok())
       return status;
@@ -72,6 +75,11 @@ Status tern_session::allocate() {
 
 Status tern_session::run(int64_t rows, const void *const *inputs, const int64_t *indices,
                          void *const *outputs) {
+  return run(rows, inputs, indices, outputs, nullptr);
+}
+
+Status tern_session::run(int64_t rows, const void *const *inputs, const int64_t *indices,
+                         void *const *outputs, tern_best_t *best) {
   if (gpu)
     return gpu->run(rows, inputs, indices, outputs);
   tern_frame_t frame = {};
@@ -90,6 +98,7 @@ Status tern_session::run(int64_t rows, const void *const *inputs, const int64_t 
   frame.barrier = Threads::barrier;
   frame.barrier_context = threads.get();
   frame.ticket = threads->ticket();
+  frame.best = best;
   struct Call {
     tern_forward_fn forward;
     const tern_frame_t *frame;
@@ -120,31 +129,89 @@ Status tern_session::checkTokens(const int32_t *ids, size_t count) const {
 }
 
 Status tern_session::append(const int32_t *ids, size_t count, float *all) {
+  return append(ids, count, all, nullptr);
+}
+
+Status tern_session::append(const int32_t *ids, size_t count, float *all, tern_best_t *best) {
   if (Status status = checkTokens(ids, count); !status.ok())
     return status;
   uint64_t vocabulary = owner->code().vocabulary;
-  fresh = false;
+  fresh = bestOnly = false;
   for (size_t done = 0; done < count;) {
     size_t rows = std::min<size_t>(count - done, owner->code().max_rows);
     bool last = done + rows == count;
     const void *inputs[] = {ids + done};
     int64_t indices[] = {used, all ? int64_t(rows) : last};
     void *outputs[] = {all ? static_cast<void *>(all + done * vocabulary) : logits.data()};
-    if (Status status = run(int64_t(rows), inputs, indices, outputs); !status.ok())
+    if (Status status = run(int64_t(rows), inputs, indices, outputs, last ? best : nullptr);
+        !status.ok())
       return status;
     done += rows;
     used += uint32_t(rows);
   }
   if (all)
     std::memcpy(logits.data(), all + (count - 1) * vocabulary, vocabulary * sizeof(float));
-  fresh = true;
+  lastId = ids[count - 1];
+  fresh = !best;
+  bestOnly = best;
   return {};
+}
+
+tern_best_t *tern_session::clearedSlots() {
+  auto *first = reinterpret_cast<tern_best_t *>(slots.data());
+  for (uint32_t t = 0; t < threads->size(); ++t) {
+    first[t] = {};
+    first[t].logit = -std::numeric_limits<float>::infinity();
+    first[t].id = -1;
+  }
+  return first;
+}
+
+/// As Sampler chooses with temperature 0.
+static tern_session::Best largest(const float *logits, uint32_t count) {
+  tern_session::Best best = {0, logits[0], count};
+  for (uint32_t i = 1; i < count; ++i)
+    if (logits[i] > best.logit || (std::isnan(best.logit) && !std::isnan(logits[i]) &&
+                                   logits[i] > -std::numeric_limits<float>::infinity()))
+      best = {int32_t(i), logits[i], count};
+  return best;
+}
+
+Status tern_session::appendForBest(const int32_t *ids, size_t count, Best *out) {
+  tern_best_t *found = owner->code().screened_bytes && !gpu ? clearedSlots() : nullptr;
+  if (Status status = append(ids, count, nullptr, found); !status.ok())
+    return status;
+  Best best = {-1, 0, 0};
+  for (uint32_t t = 0; found && t < threads->size(); ++t) {
+    best.computed += found[t].computed;
+    bool better = best.id < 0 || found[t].logit > best.logit ||
+                  (found[t].logit == best.logit && found[t].id < best.id);
+    if (found[t].id >= 0 && better)
+      best = {found[t].id, found[t].logit, best.computed};
+  }
+  if (best.id < 0) {
+    // No screen, or no logit above -infinity.
+    if (Status status = needLogits(); !status.ok())
+      return status;
+    best = largest(lastLogits(), owner->code().vocabulary);
+  }
+  *out = best;
+  return {};
+}
+
+Status tern_session::needLogits() {
+  if (!bestOnly)
+    return {};
+  const int32_t id = lastId;
+  --used;
+  return append(&id, 1, nullptr, nullptr);
 }
 
 Status tern_session::trim(uint32_t positions) {
   if (positions > used)
     return invalid(format("cannot keep %u positions, the session has %u", positions, used));
   fresh = fresh && positions == used;
+  bestOnly = bestOnly && positions == used;
   used = positions;
   return {};
 }

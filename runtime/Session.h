@@ -23,6 +23,17 @@ struct tern_session {
   /// Appends tokens. `all` null: only the last one's logits are computed; else those of every
   /// token.
   tern::Status append(const int32_t *ids, size_t count, float *all);
+  /// The largest logit of a row: the first of equal ones, NaN below all others.
+  struct Best {
+    int32_t id = 0;
+    float logit = 0;
+    uint32_t computed = 0; ///< logits that were computed to find it
+  };
+  /// Appends tokens and finds the best token after them. Where the model has a screen, its logits
+  /// are not computed before needLogits.
+  tern::Status appendForBest(const int32_t *ids, size_t count, Best *out);
+  /// Makes lastLogits those of the last position; nothing to do but after appendForBest.
+  tern::Status needLogits();
   /// As tern_session_run.
   tern::Status run(int64_t rows, const void *const *inputs, const int64_t *indices,
                    void *const *outputs);
@@ -31,7 +42,7 @@ struct tern_session {
   const tern_model &model() const { return *owner; }
   uint32_t position() const { return used; }
   uint32_t capacity() const { return room; }
-  /// Null until tokens have been appended.
+  /// Null until tokens have been appended, and after appendForBest.
   const float *lastLogits() const {
     return fresh ? reinterpret_cast<const float *>(logits.data()) : nullptr;
   }
@@ -56,14 +67,20 @@ struct tern_session {
 private:
   tern::Status checkTokens(const int32_t *ids, size_t count) const;
   tern::Status allocate();
+  tern::Status append(const int32_t *ids, size_t count, float *all, tern_best_t *best);
+  tern::Status run(int64_t rows, const void *const *inputs, const int64_t *indices,
+                   void *const *outputs, tern_best_t *best);
+  tern_best_t *clearedSlots();
 
   const tern_model *owner = nullptr;
   std::unique_ptr<tern::metal::Session> gpu; ///< null but on Metal: memory and calls are its
   std::unique_ptr<tern::Threads> threads;
-  tern::Arena arena, cache, scratch, logits;
+  tern::Arena arena, cache, scratch, logits, slots;
   uint64_t scratchStride = 0;
   uint32_t room = 0, used = 0;
-  bool fresh = false; ///< `logits` are those of the last position
+  bool fresh = false;    ///< `logits` are those of the last position
+  bool bestOnly = false; ///< they could be: the last token is `lastId`
+  int32_t lastId = 0;
   std::atomic<bool> busy{false};
 };
 

@@ -33,7 +33,9 @@ struct BenchResult {
   double prefill = 0, decode = 0; ///< tokens a second, medians
   double rssMb = 0;
   MachineLimits limits;
+  uint64_t weightsBytes = 0;
   uint64_t decodeBytes = 0; ///< weights read for one token
+  double headRows = 0;      ///< logits computed for one token, on average
   double prefillMacs = 0;   ///< ternary multiply-adds for one token
 };
 } // namespace
@@ -67,6 +69,8 @@ static Expected<BenchResult> measure(const BenchFlags &flags, const tern_model_t
 
   BenchResult result;
   std::vector<double> prefill, decode;
+  tern_greedy_t greedy = {sizeof(greedy), 0, 0, 0};
+  double computed = 0;
   for (uint32_t round = 0; round <= flags.repeat; ++round) {
     if (Error error = checkStatus(tern_session_trim(session, 0)))
       return error;
@@ -79,9 +83,12 @@ static Expected<BenchResult> measure(const BenchFlags &flags, const tern_model_t
     if (Error error = checkStatus(tern_session_trim(session, 0)))
       return error;
     start = std::chrono::steady_clock::now();
-    for (uint32_t i = 0; i < flags.tokens; ++i)
-      if (Error error = checkStatus(tern_decode(session, ids.empty() ? 0 : ids[i % ids.size()])))
+    for (uint32_t i = 0; i < flags.tokens; ++i) {
+      if (Error error = checkStatus(
+              tern_decode_greedy(session, ids.empty() ? 0 : ids[i % ids.size()], &greedy)))
         return error;
+      computed += greedy.rows_computed;
+    }
     double decodeSeconds = secondsSince(start);
     if (round == 0)
       continue; // warms caches and pages
@@ -91,7 +98,12 @@ static Expected<BenchResult> measure(const BenchFlags &flags, const tern_model_t
   result.prefill = median(prefill);
   result.decode = median(decode);
   result.rssMb = residentMb();
-  result.decodeBytes = info->weights_bytes;
+  result.headRows = computed / (flags.tokens * (flags.repeat + 1.0));
+  const double rowBytes =
+      info->vocabulary ? static_cast<double>(info->screened_bytes) / info->vocabulary : 0;
+  result.decodeBytes = info->weights_bytes - info->screened_bytes +
+                       static_cast<uint64_t>(result.headRows * rowBytes);
+  result.weightsBytes = info->weights_bytes;
   // Each ternary parameter is one multiply-add a token.
   result.prefillMacs = modelCard(model).getNumber("ternary_parameters").value_or(0);
   return result;
@@ -108,7 +120,9 @@ static void print(const BenchFlags &flags, const BenchResult &result, uint32_t t
                         {"decode_tokens", static_cast<int64_t>(flags.tokens)},
                         {"threads", static_cast<int64_t>(threads)},
                         {"rss_mb", result.rssMb},
-                        {"weights_bytes", static_cast<int64_t>(result.decodeBytes)},
+                        {"weights_bytes", static_cast<int64_t>(result.weightsBytes)},
+                        {"decode_bytes", static_cast<int64_t>(result.decodeBytes)},
+                        {"head_rows", result.headRows},
                         {"decode_share_of_read", readShare},
                         {"limits", json::Object{{"read_gbs", result.limits.readGBs},
                                                 {"int8_gmacs", result.limits.int8GMacs}}}};
@@ -123,8 +137,9 @@ static void print(const BenchFlags &flags, const BenchResult &result, uint32_t t
                      result.limits.int8GMacs);
   outs() << format("\ndecode    %8.1f tokens/s   %5.1f %% of %.1f GB/s read bandwidth\n",
                    result.decode, readShare * 100, result.limits.readGBs)
-         << format("weights   %8.1f MB\nresident  %8.1f MB\n", result.decodeBytes / 1e6,
-                   result.rssMb);
+         << format("weights   %8.1f MB, of which a token reads %.1f MB and %.0f rows of the head\n",
+                   result.weightsBytes / 1e6, result.decodeBytes / 1e6, result.headRows)
+         << format("resident  %8.1f MB\n", result.rssMb);
 }
 
 /// A model of the named shape with random weights, compiled into this process.
@@ -139,6 +154,7 @@ static Expected<RunningModel> openShape(const BenchFlags &flags) {
   Progress progress;
   open.level = flags.run.level;
   open.compile.packing = flags.run.packing;
+  open.compile.head = flags.run.head;
   open.compile.progress = [&](StringRef stage, double fraction) { progress.show(stage, fraction); };
   open.compile.configurePasses = configurePasses;
   auto targets = parseTargets(flags.run.level.empty() ? "host" : flags.run.level);
@@ -188,6 +204,7 @@ void addBench(CLI::App &app, Action &action) {
       ->capture_default_str();
   verb->add_option("--packing", flags->run.packing, "two_bit or base3, unless a library is given")
       ->check(CLI::IsMember({"two_bit", "base3"}));
+  addHead(*verb, flags->run.head);
   verb->footer("Shapes: " + llvm::join(shapes, ", "));
   addThreads(*verb, flags->run.threads);
   verb->add_option("--level", flags->run.level, "force a CPU level, such as x86-64-v3")

@@ -24,7 +24,8 @@ namespace tern::cli {
 namespace {
 struct CompileFlags {
   CheckpointFlags checkpoint;
-  std::string model, output, target = "all", stage = "so", weights = "embed", packing = "two_bit";
+  std::string model, output, target = "all", stage = "so", weights = "embed", packing = "two_bit",
+                             head = "auto";
   int64_t maxRows = 128;
   bool header = false, standalone = false, remarks = false, quiet = false;
 };
@@ -72,6 +73,8 @@ static Expected<CompileOptions> compileOptions(const CompileFlags &flags, Progre
   }
   options.maxRows = flags.maxRows;
   options.packing = flags.packing;
+  // GPU kernels read the whole table.
+  options.head = isGpu(flags) ? "full" : flags.head;
   options.sidecar = flags.weights == "sidecar";
   options.standalone = flags.standalone;
   if (flags.standalone) {
@@ -193,6 +196,7 @@ void addCompile(CLI::App &app, Action &action) {
   verb->add_option("--weights", flags->weights, "embed, or sidecar: in FILE.weights")
       ->check(CLI::IsMember({"embed", "sidecar"}))
       ->capture_default_str();
+  addHead(*verb, flags->head);
   verb->add_option("--packing", flags->packing, "two_bit or base3 (1.6 bits a weight)")
       ->check(CLI::IsMember({"two_bit", "base3"}))
       ->capture_default_str();

@@ -70,6 +70,14 @@ void addThreads(CLI::App &verb, uint32_t &threads) {
   verb.add_option("--threads", threads, "0: one a core")->check(isCount(0, 256));
 }
 
+void addHead(CLI::App &verb, std::string &head) {
+  verb.add_option("--head", head,
+                  "how the likeliest token is found: two_stage (a coarse copy of the head first), "
+                  "full,\nor auto (two_stage for heads of 32 MiB or more); the token is the same")
+      ->check(CLI::IsMember({"auto", "full", "two_stage"}))
+      ->capture_default_str();
+}
+
 void addCheckpointFlags(CLI::App &verb, CheckpointFlags &flags) {
   verb.add_option("--activations", flags.activations,
                   "of linear layers: float, int8 or, with a scale a group of columns, "
@@ -85,6 +93,7 @@ void addCheckpointFlags(CLI::App &verb, CheckpointFlags &flags) {
 void addRunOptions(CLI::App &verb, RunOptions &options) {
   addModel(verb, options);
   addThreads(verb, options.threads);
+  addHead(verb, options.head);
   verb.add_option("--level", options.level, "force a CPU level, such as x86-64-v3")
       ->check(isCpuLevel());
   addCheckpointFlags(verb, options.checkpoint);

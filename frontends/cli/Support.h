@@ -58,6 +58,7 @@ struct RunOptions {
   std::string model;
   std::string level;               ///< empty: the best
   std::string packing = "two_bit"; ///< of a model that is compiled first
+  std::string head = "auto";       ///< likewise: auto, full or two_stage
   uint32_t threads = 0;
 };
 /// MLIR's print and timing flags, where they were given.

@@ -20,7 +20,7 @@
 CHECK(TERN_ABI_VERSION == 2);
 CHECK(sizeof(void *) == 8);
 
-CHECK(sizeof(tern_frame_t) == 112);
+CHECK(sizeof(tern_frame_t) == 120);
 AT(tern_frame_t, thread_count, 4);
 AT(tern_frame_t, arena, 8);
 AT(tern_frame_t, weights, 16);
@@ -66,7 +66,7 @@ AT(tern_variant_t, forward, 16);
 AT(tern_variant_t, kernels, 24);
 AT(tern_variant_t, kernel_count, 32);
 
-CHECK(sizeof(tern_descriptor_t) == 120);
+CHECK(sizeof(tern_descriptor_t) == 128);
 AT(tern_descriptor_t, abi_version, 4);
 AT(tern_descriptor_t, compiler_version, 8);
 AT(tern_descriptor_t, sidecar, 16);
@@ -86,6 +86,7 @@ AT(tern_descriptor_t, input_count, 104);
 AT(tern_descriptor_t, index_count, 108);
 AT(tern_descriptor_t, output_count, 112);
 AT(tern_descriptor_t, fixed_rows, 116);
+AT(tern_descriptor_t, screened_bytes, 120);
 
 CHECK(sizeof(tern_payload_header_t) == 48);
 AT(tern_payload_header_t, header_bytes, 8);

@@ -118,6 +118,7 @@ public:
     frame.indices = indices.data();
     frame.outputs = outputs.data();
     frame.ticket = &ticket;
+    frame.best = best;
     bool together = schedule == Schedule::Together;
     frame.barrier_context = together ? static_cast<void *>(&gate) : &relay;
     if (together)
@@ -143,6 +144,8 @@ public:
     for (std::thread &other : others)
       other.join();
   }
+
+  tern_best_t *best = nullptr; ///< of the frame, for the calls that follow
 
 private:
   struct Free {

@@ -19,7 +19,7 @@
 extern "C" {
 #endif
 
-#define TERN_ABI_VERSION 2u
+#define TERN_ABI_VERSION 3u
 
 /* CPU features a variant needs, and a CPU has. */
 #define TERN_CPU_X86_SSE41 (UINT64_C(1) << 0) /* SSSE3 and SSE4.1 */
@@ -56,7 +56,20 @@ typedef struct tern_frame {
   /* Counts the pieces of work that threads have taken since the last barrier, alone in its cache
      line; 0 at the start of a call. */
   uint64_t *ticket;
+  /* NULL, or thread_count of them, when the call wants only the largest logit of one row and the
+     code has a screen (screened_bytes): outputs[0] is then memory of the call's own. */
+  struct tern_best *best;
 } tern_frame_t;
+
+/* What one thread found of the largest logit. The caller sets logit to -infinity, id to -1 and
+   computed to 0. */
+typedef struct tern_best {
+  float low;         /* no larger than the largest logit */
+  float logit;       /* the largest that the thread computed */
+  int32_t id;        /* its row, the first of equal ones; -1 for none above -infinity */
+  uint32_t computed; /* rows of the table that it read */
+  uint8_t padding[48];
+} tern_best_t;
 
 /* All threads 0 .. thread_count - 1 call this with the same frame. The arguments of a
    language model: inputs {int32 ids[rows]}, indices {position, wanted}, outputs
@@ -135,6 +148,8 @@ typedef struct tern_descriptor {
   uint32_t input_count, index_count, output_count;
   uint32_t fixed_rows; /* the only number of rows where no tensor's is dynamic and all are equal,
                           else 0 */
+  uint64_t screened_bytes; /* of the table that frame->best spares the call most of; 0: no screen,
+                              frame->best is not looked at */
 } tern_descriptor_t;
 
 /* The one symbol a compiled library exports, "tern_query": NULL for an ABI version it

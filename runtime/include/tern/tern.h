@@ -102,6 +102,7 @@ typedef struct tern_model_info {
   uint64_t weights_bytes, arena_bytes, kv_bytes_per_position;
   const char *level;            /* the CPU level chosen */
   const char *compiler_version; /* that made the library */
+  uint64_t screened_bytes;      /* of weights_bytes, what tern_decode_greedy spares most of */
 } tern_model_info_t;
 TERN_API tern_status_t tern_model_get_info(const tern_model_t *model, tern_model_info_t *out);
 /* The model card as JSON text, NUL-terminated; lives as long as the model. */
@@ -131,6 +132,16 @@ TERN_API uint32_t tern_session_position(const tern_session_t *session);
 /* Appends tokens; afterwards tern_session_logits holds the last one's logits. */
 TERN_API tern_status_t tern_prefill(tern_session_t *session, const int32_t *ids, size_t count);
 TERN_API tern_status_t tern_decode(tern_session_t *session, int32_t id);
+typedef struct tern_greedy {
+  size_t struct_size;
+  int32_t id;             /* the token of the largest logit, the first of equal ones */
+  float logit;            /* its logit */
+  uint32_t rows_computed; /* logits that were computed in full to find it */
+} tern_greedy_t;
+/* tern_decode, and what a sampler of temperature 0 would choose after it: the same token and logit,
+   but where the model has a screen of its head, most of the head is not read. tern_session_logits
+   computes the logits if they are asked for. */
+TERN_API tern_status_t tern_decode_greedy(tern_session_t *session, int32_t id, tern_greedy_t *out);
 /* Appends tokens and writes the logits of all of them: float [count][vocabulary]. */
 TERN_API tern_status_t tern_prefill_logits(tern_session_t *session, const int32_t *ids,
                                            size_t count, float *logits, size_t capacity);

@@ -1,0 +1,37 @@
+// RUN: tern-opt %s --ternary-screen-head='min-bytes=0' --split-input-file | FileCheck %s
+// RUN: tern-opt %s --ternary-screen-head='min-bytes=0 digits=2' --split-input-file | FileCheck %s --check-prefix=TWO
+// RUN: tern-opt %s --ternary-screen-head --split-input-file | FileCheck %s --check-prefix=SMALL
+// RUN: not tern-opt %s --ternary-screen-head='digits=1' --split-input-file 2>&1 | FileCheck %s --check-prefix=DIGITS
+// DIGITS: expected a screen of 2 or 3 digits, got 1
+
+// SMALL-NOT: #ternary.screen
+
+// The table has another user, which keeps it.
+// CHECK: ternary.weight @embed : tensor<64x32xbf16> from
+// CHECK-NEXT: ternary.weight @embed.screen : tensor<64x32xbf16, #ternary.screen<digits = 3>> from
+// TWO: ternary.weight @embed.screen : tensor<64x32xbf16, #ternary.screen<digits = 2>> from
+// CHECK-LABEL: @main
+// CHECK: %[[T:.+]] = ternary.load @embed : tensor<64x32xbf16>
+// CHECK: ternary.embedding %{{.+}}, %[[T]]
+// CHECK: %[[S:.+]] = ternary.load @embed.screen
+// CHECK: ternary.head %{{.+}}, %[[T]] screen(%[[S]] : tensor<64x32xbf16, #ternary.screen<digits = 3>>)
+ternary.weight @embed : tensor<64x32xbf16> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [64, 32], encoding = random>]
+func.func @main(%ids: tensor<?xi32>) -> tensor<?x64xf32> attributes {ternary.entry} {
+  %t = ternary.load @embed : tensor<64x32xbf16>
+  %x = ternary.embedding %ids, %t : tensor<?xi32>, tensor<64x32xbf16> -> tensor<?x32xf32>
+  %l = ternary.head %x, %t : tensor<?x32xf32>, tensor<64x32xbf16> -> tensor<?x64xf32>
+  return %l : tensor<?x64xf32>
+}
+
+// -----
+
+// Logits that are used otherwise.
+// CHECK-LABEL: @other
+// CHECK: ternary.head %{{.+}}, %{{.+}} : tensor
+ternary.weight @table : tensor<64x32xbf16> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [64, 32], encoding = random>]
+func.func @other(%x: tensor<?x32xf32>) -> tensor<?x64xf32> attributes {ternary.entry} {
+  %t = ternary.load @table : tensor<64x32xbf16>
+  %l = ternary.head %x, %t : tensor<?x32xf32>, tensor<64x32xbf16> -> tensor<?x64xf32>
+  %d = arith.addf %l, %l : tensor<?x64xf32>
+  return %d : tensor<?x64xf32>
+}

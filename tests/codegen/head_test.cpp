@@ -1,0 +1,303 @@
+//===- head_test.cpp - the two-stage head finds what the full one says ----===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Compiler.h"
+#include "dialect/HeadScreen.h"
+#include "dialect/Semantics.h"
+#include "tests/support/RunForward.h"
+#include "tests/support/RunModule.h"
+#include "gtest/gtest.h"
+
+#include <bit>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <random>
+
+using namespace tern;
+using namespace tern::test;
+
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+struct Answer {
+  int32_t id = -1;
+  float logit = -kInfinity;
+  uint32_t computed = 0;
+
+  bool operator==(const Answer &other) const {
+    return id == other.id && std::bit_cast<uint32_t>(logit) == std::bit_cast<uint32_t>(other.logit);
+  }
+};
+
+/// What tern_best_t must say, from logits by the row rule.
+Answer expected(const std::vector<float> &table, const std::vector<float> &x) {
+  Answer best;
+  const auto columns = static_cast<int64_t>(x.size());
+  for (size_t v = 0; v < table.size() / x.size(); ++v) {
+    float logit = semantics::rowDot(x.data(), &table[v * x.size()], columns);
+    if (logit > best.logit)
+      best = {static_cast<int32_t>(v), logit, 0};
+  }
+  return best;
+}
+
+/// A compiled head of f32 whose table the test writes.
+class Head {
+public:
+  Head(int64_t vocabulary, int64_t columns, const Target &target)
+      : vocabulary(vocabulary), columns(columns), context(makeContext()) {
+    std::string table = std::to_string(vocabulary) + "x" + std::to_string(columns) + "xf32";
+    std::string n = std::to_string(columns), v = std::to_string(vocabulary);
+    module = parse(
+        *context, "module attributes {ternary.files = []} {\n"
+                  "ternary.weight @table : tensor<" +
+                      table + "> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [" +
+                      v + ", " + n +
+                      "], encoding = random>]\n"
+                      "func.func @main(%x: tensor<?x" +
+                      n + "xf32>) -> tensor<?x" + v +
+                      "xf32> attributes {ternary.entry} {\n"
+                      "%t = ternary.load @table : tensor<" +
+                      table +
+                      ">\n"
+                      "%l = ternary.head %x, %t : tensor<?x" +
+                      n + "xf32>, tensor<" + table + "> -> tensor<?x" + v +
+                      "xf32>\n"
+                      "return %l : tensor<?x" +
+                      v + "xf32>\n}}");
+    CompileOptions options;
+    options.targets = {target};
+    options.head = "two_stage";
+    auto made = JitModel::compile(CompileInput{*module, nullptr, "", ""}, options);
+    if (!made) {
+      ADD_FAILURE() << llvm::toString(made.takeError());
+      return;
+    }
+    compiled = std::move(*made);
+    llvm::ArrayRef<uint8_t> bytes = compiled->payload();
+    payload.assign(bytes.begin(), bytes.end());
+  }
+
+  bool ready() const { return compiled != nullptr; }
+  const tern_descriptor_t &descriptor() const { return *compiled->query()(TERN_ABI_VERSION); }
+
+  /// Puts table and screen where the packed module has them: one behind the other.
+  void write(const std::vector<float> &table) {
+    uint8_t *weights = payload.data() + findSection(payload.data(), TERN_SECTION_WEIGHTS)->offset;
+    const int64_t stride = paddedRow(columns);
+    for (int64_t v = 0; v < vocabulary; ++v)
+      std::memcpy(weights + v * stride * 4, &table[v * columns], columns * 4);
+    HeadScreen screen;
+    uint8_t *block = weights + vocabulary * stride * 4;
+    ASSERT_EQ(uint64_t(vocabulary * stride * 4 + screen.packedBytes(vocabulary, columns)),
+              descriptor().weights_bytes);
+    for (int64_t v = 0; v < vocabulary; v += HeadScreen::kRows, block += screen.blockBytes(columns))
+      screen.encodeBlock(&table[v * columns], std::min(HeadScreen::kRows, vocabulary - v), columns,
+                         block);
+  }
+
+  Answer find(const std::vector<float> &x, uint32_t threads, Schedule schedule) {
+    std::vector<tern_best_t> slots(threads);
+    for (tern_best_t &slot : slots)
+      slot = {NAN, -kInfinity, -1, 0, {}};
+    std::vector<float> bounds(static_cast<size_t>(vocabulary));
+    ForwardRun run(&descriptor(), payload.data(), 0);
+    run.best = slots.data();
+    run.run(0, threads, 1, {x.data()}, {}, {bounds.data()}, schedule);
+    Answer best;
+    for (const tern_best_t &slot : slots) {
+      best.computed += slot.computed;
+      if (slot.id >= 0 &&
+          (slot.logit > best.logit || (slot.logit == best.logit && slot.id < best.id)))
+        best = {slot.id, slot.logit, best.computed};
+    }
+    return best;
+  }
+
+  const int64_t vocabulary, columns;
+
+private:
+  std::unique_ptr<mlir::MLIRContext> context;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  std::unique_ptr<JitModel> compiled;
+  std::vector<uint8_t> payload;
+};
+
+std::vector<float> normals(std::mt19937_64 &random, int64_t count, float scale) {
+  std::normal_distribution<float> normal(0, scale);
+  std::vector<float> values(static_cast<size_t>(count));
+  for (float &value : values)
+    value = normal(random);
+  return values;
+}
+
+/// A table and a row.
+struct Case {
+  const char *name;
+  std::function<void(std::mt19937_64 &, int64_t columns, std::vector<float> &table,
+                     std::vector<float> &x)>
+      change;
+};
+
+std::vector<float *> someRows(std::mt19937_64 &random, std::vector<float> &table, int64_t columns,
+                              int count) {
+  std::vector<float *> rows;
+  for (int i = 0; i < count; ++i)
+    rows.push_back(&table[random() % (table.size() / columns) * columns]);
+  return rows;
+}
+
+const Case kCases[] = {
+    {"random", [](auto &, int64_t, auto &, auto &) {}},
+    {"all rows equal",
+     [](auto &, int64_t columns, auto &table, auto &) {
+       for (size_t i = columns; i < table.size(); ++i)
+         table[i] = table[i % columns];
+     }},
+    {"the best rows are equal",
+     [](auto &random, int64_t columns, auto &table, auto &x) {
+       for (float *row : someRows(random, table, columns, 5))
+         std::copy(x.begin(), x.end(), row);
+     }},
+    {"the best rows differ in one bit of one element",
+     [](auto &random, int64_t columns, auto &table, auto &x) {
+       for (float *row : someRows(random, table, columns, 9)) {
+         std::copy(x.begin(), x.end(), row);
+         float &one = row[random() % columns];
+         one = std::bit_cast<float>(std::bit_cast<uint32_t>(one) + 1 - uint32_t(random() % 3));
+       }
+     }},
+    {"zeros",
+     [](auto &, int64_t, auto &table, auto &) { std::fill(table.begin(), table.end(), 0.0f); }},
+    {"the row is zero",
+     [](auto &, int64_t, auto &, auto &x) { std::fill(x.begin(), x.end(), 0.0f); }},
+    {"one element counts", [](auto &, int64_t columns, auto &, auto &x) { x[columns / 2] = 1e6f; }},
+    {"tiny",
+     [](auto &, int64_t, auto &, auto &x) {
+       for (float &value : x)
+         value *= 1e-38f;
+     }},
+    {"subnormal products",
+     [](auto &, int64_t, auto &table, auto &x) {
+       for (float &value : x)
+         value *= 1e-20f;
+       for (float &value : table)
+         value *= 1e-22f;
+     }},
+    {"huge",
+     [](auto &, int64_t, auto &table, auto &x) {
+       for (float &value : x)
+         value *= 1e18f;
+       for (float &value : table)
+         value *= 1e17f;
+     }},
+    {"logits overflow",
+     [](auto &, int64_t, auto &table, auto &x) {
+       for (float &value : x)
+         value *= 1e30f;
+       for (float &value : table)
+         value *= 1e20f;
+     }},
+    {"infinite", [](auto &, int64_t, auto &, auto &x) { x[0] = kInfinity; }},
+    {"not a number", [](auto &, int64_t, auto &, auto &x) { x[0] = NAN; }},
+    {"rows of very different sizes",
+     [](auto &random, int64_t columns, auto &table, auto &) {
+       for (size_t v = 0; v < table.size() / columns; ++v) {
+         float scale = std::ldexp(1.0f, static_cast<int>(random() % 60) - 30);
+         for (int64_t k = 0; k < columns; ++k)
+           table[v * columns + k] *= scale;
+       }
+     }},
+};
+
+std::vector<Target> runnableTargets() {
+  std::vector<Target> targets;
+  for (const Target &target : allTargets())
+    if (hostCanRun(target.cpuFeatures))
+      targets.push_back(target);
+  return targets;
+}
+
+} // namespace
+
+TEST(HeadScreen, BoundsHoldWhatTheyLeaveOut) {
+  std::mt19937_64 random(1);
+  constexpr int64_t kColumns = 100;
+  for (int64_t digits : {2, 3}) {
+    const HeadScreen screen{digits};
+    std::vector<float> rows = normals(random, 5 * kColumns, 0.02f);
+    std::fill_n(rows.begin() + 2 * kColumns, kColumns, 0.0f);
+    std::vector<uint8_t> bytes(screen.blockBytes(kColumns));
+    screen.encodeBlock(rows.data(), 5, kColumns, bytes.data());
+    auto at = [&](int64_t offset, int64_t index) {
+      float value;
+      std::memcpy(&value, bytes.data() + offset + 4 * index, 4);
+      return value;
+    };
+    for (int64_t r = 0; r < 5; ++r) {
+      double error = 0, norm = 0, step = at(screen.scalesOffset(kColumns), r);
+      for (int64_t k = 0; k < kColumns; ++k) {
+        int64_t code = 0;
+        for (int64_t digit = 0; digit < digits; ++digit) {
+          int64_t tile = (digit * screen.tiles(kColumns) + k / 16) * 64;
+          code |= int64_t(bytes[tile + 4 * r + k % 4] >> (k % 16 / 4 * 2) & 3) << 2 * digit;
+        }
+        double value = rows[r * kColumns + k];
+        double meant = step * (double(code) - double(screen.levels()) / 2);
+        error += (value - meant) * (value - meant);
+        norm += std::max(value * value, 0.0);
+      }
+      EXPECT_GE(at(screen.errorsOffset(kColumns), r), std::sqrt(error)) << r;
+      EXPECT_GE(at(screen.normsOffset(kColumns), r), std::sqrt(norm)) << r;
+      // Codes are spread over the row's whole range.
+      EXPECT_LE(std::sqrt(error), 0.51 * step * std::sqrt(double(kColumns))) << r;
+    }
+    EXPECT_EQ(at(screen.errorsOffset(kColumns), 5), kInfinity);
+  }
+}
+
+TEST(TwoStageHead, FindsTheLargestLogitOfAnyTable) {
+  for (const Target &target : runnableTargets())
+    for (auto [vocabulary, columns] : {std::pair<int64_t, int64_t>{1, 1}, {47, 100}, {512, 320}}) {
+      Head head(vocabulary, columns, target);
+      ASSERT_TRUE(head.ready()) << target.name;
+      for (const Case &one : kCases) {
+        std::mt19937_64 random(static_cast<uint64_t>(vocabulary));
+        std::vector<float> table = normals(random, vocabulary * columns, 0.05f);
+        std::vector<float> x = normals(random, columns, 2);
+        one.change(random, columns, table, x);
+        head.write(table);
+        const Answer truth = expected(table, x);
+        for (uint32_t threads : {1u, 2u, 3u})
+          for (Schedule schedule :
+               {Schedule::Together, Schedule::Ascending, Schedule::Descending}) {
+            Answer found = head.find(x, threads, schedule);
+            EXPECT_TRUE(found == truth)
+                << one.name << ", " << vocabulary << " rows of " << columns << ", " << target.name
+                << ", " << threads << " threads: expected " << truth.id << " (" << truth.logit
+                << "), found " << found.id << " (" << found.logit << ")";
+          }
+      }
+    }
+}
+
+/// Most rows are ruled out: a screen that rules out none would pass the test above.
+TEST(TwoStageHead, ComputesFewRows) {
+  for (const Target &target : runnableTargets()) {
+    Head head(4096, 512, target);
+    ASSERT_TRUE(head.ready());
+    std::mt19937_64 random(5);
+    std::vector<float> table = normals(random, 4096 * 512, 0.05f), x = normals(random, 512, 2);
+    head.write(table);
+    Answer found = head.find(x, 2, Schedule::Together);
+    EXPECT_TRUE(found == expected(table, x));
+    EXPECT_LT(found.computed, 4096u / 10) << target.name;
+    EXPECT_EQ(head.descriptor().screened_bytes, 4096u * 512 * 4);
+  }
+}
