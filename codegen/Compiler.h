@@ -8,6 +8,7 @@
 #ifndef TERN_CODEGEN_COMPILER_H
 #define TERN_CODEGEN_COMPILER_H
 
+#include "codegen/Probes.h"
 #include "codegen/Target.h"
 #include "dialect/WeightReader.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -43,6 +44,7 @@ struct CompileOptions {
   int64_t maxRows = 128; ///< tokens a call takes at most
   bool sidecar = false;  ///< payload in `<output>.weights` instead of inside the library
   std::string packing = "two_bit"; ///< how trits lie in bytes: two_bit or base3
+  bool probes = false;             ///< code that says what it begins; only for JitModel
   bool standalone =
       false; ///< bundle the runtime: `runtimeObject`, against this machine's C library
   llvm::ArrayRef<uint8_t> runtimeObject; ///< the runtime as one relocatable object
@@ -73,6 +75,7 @@ public:
   ~JitModel();
   tern_query_fn query() const;
   llvm::ArrayRef<uint8_t> payload() const; ///< 4096-aligned
+  llvm::ArrayRef<Probe> probes() const;    ///< empty unless asked for
 
 private:
   struct Impl;

@@ -216,6 +216,7 @@ LogicalResult FunctionLowering::lowerSlice(tensor::ExtractSliceOp op) {
 
 void FunctionLowering::phase(ArrayRef<Access> accesses) {
   if (tracker.needsBarrier(accesses)) {
+    probe(TERN_PROBE_WAIT);
     Value function = b.load(b.ptr(), frame, offsetof(tern_frame_t, barrier));
     Value context = b.load(b.ptr(), frame, offsetof(tern_frame_t, barrier_context));
     auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()),
@@ -223,6 +224,7 @@ void FunctionLowering::phase(ArrayRef<Access> accesses) {
     LLVM::CallOp::create(b, type, ValueRange{function, context, thread});
     tracker.barrier();
   }
+  probeOp();
   tracker.add(accesses);
 }
 

@@ -59,6 +59,7 @@ struct RunOptions {
   std::string level;               ///< empty: the best
   std::string packing = "two_bit"; ///< of a model that is compiled first
   uint32_t threads = 0;
+  bool probes = false; ///< in the code of a model that is compiled first
 };
 /// MLIR's print and timing flags, where they were given.
 void configurePasses(mlir::PassManager &passes);
