@@ -24,6 +24,17 @@ def SelectKernels : Pass<"ternary-select-kernels", "::mlir::ModuleOp"> {
   ];
 }
 
+def AddProbes : Pass<"ternary-add-probes", "::mlir::ModuleOp"> {
+  let summary = "numbers what compiled code shall say that it begins";
+  let description = [{
+    Expects the stage `packed`. Gives every op that becomes a phase, every call and every function
+    the attribute `ternary.probe`, a number from 3 on (`TERN_PROBE_FIRST`); consecutive calls
+    of a function have consecutive numbers. `ternary-lower-to-llvm` makes code that calls
+    `frame->probe` wherever a thread begins one of them, or begins to wait; results stay the same. Modules without
+    the attribute get no such code.
+  }];
+}
+
 def EmitKernels : Pass<"ternary-emit-kernels", "::mlir::ModuleOp"> {
   let summary = "adds the kernels that the module's products name";
   let description = [{

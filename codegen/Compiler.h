@@ -8,6 +8,7 @@
 #ifndef TERN_CODEGEN_COMPILER_H
 #define TERN_CODEGEN_COMPILER_H
 
+#include "codegen/Probes.h"
 #include "codegen/Target.h"
 #include "dialect/WeightReader.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -43,6 +44,7 @@ struct CompileOptions {
   int64_t maxRows = 128; ///< tokens a call takes at most
   bool sidecar = false;  ///< payload in `<output>.weights` instead of inside the library
   std::string packing = "two_bit"; ///< how trits lie in bytes: two_bit or base3
+  bool probes = false;             ///< code that says what it begins; only for JitModel
   /// How the token of the largest logit is found: "two_stage" (a screen of the table first), "full"
   /// (the whole table), or "auto" (by the table's size). The token is the same.
   std::string head = "auto";
@@ -76,6 +78,7 @@ public:
   ~JitModel();
   tern_query_fn query() const;
   llvm::ArrayRef<uint8_t> payload() const; ///< 4096-aligned
+  llvm::ArrayRef<Probe> probes() const;    ///< empty unless asked for
 
 private:
   struct Impl;

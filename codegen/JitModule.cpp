@@ -61,12 +61,14 @@ struct JitModel::Impl {
   tern_query_fn query = nullptr;
   HugeBlock memory;
   uint64_t bytes = 0;
+  std::vector<Probe> probes;
 };
 
 JitModel::JitModel(std::unique_ptr<Impl> impl) : impl(std::move(impl)) {}
 JitModel::~JitModel() = default;
 tern_query_fn JitModel::query() const { return impl->query; }
 llvm::ArrayRef<uint8_t> JitModel::payload() const { return {impl->memory.data, impl->bytes}; }
+llvm::ArrayRef<Probe> JitModel::probes() const { return impl->probes; }
 
 static llvm::Expected<std::unique_ptr<llvm::orc::LLJIT>> load(Variant &variant) {
   llvm::SmallVector<char, 0> object;
@@ -99,6 +101,8 @@ llvm::Expected<std::unique_ptr<JitModel>> JitModel::compile(const CompileInput &
                                    describeCpuFeatures(target.cpuFeatures).c_str());
   if (llvm::Error error = preparePacked(input, options))
     return std::move(error);
+  if (llvm::Error error = addProbes(input.module, options))
+    return std::move(error);
   auto info = describe(input);
   if (!info)
     return info.takeError();
@@ -106,6 +110,7 @@ llvm::Expected<std::unique_ptr<JitModel>> JitModel::compile(const CompileInput &
   if (!variant)
     return variant.takeError();
   auto impl = std::make_unique<Impl>();
+  impl->probes = readProbes(input.module);
   auto jit = load(*variant);
   if (!jit)
     return jit.takeError();

@@ -6,7 +6,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Lowering.h"
+#include "codegen/Probes.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "tern/abi.h"
 
 using namespace mlir;
 using namespace tern;
@@ -149,6 +151,7 @@ LogicalResult FunctionLowering::lowerCall(func::CallOp op) {
   if (!continues) {
     flushCalls();
     run_ = std::move(call);
+    run_->firstProbe = probeNumber(op).value_or(0);
   }
   if (isConstant) {
     run_->table.push_back(llvm::map_to_vector(arguments, [](const Place &p) { return p.offset; }));
@@ -161,7 +164,9 @@ LogicalResult FunctionLowering::lowerCall(func::CallOp op) {
   return success();
 }
 
-void FunctionLowering::emitCallBody(Value rowPointer) {
+void FunctionLowering::emitCallBody(Value rowPointer, Value index) {
+  if (run_->firstProbe)
+    probe(b.add(index, run_->firstProbe), b.i64(0));
   // A callee's locals lie after its caller's.
   auto bytes = source->getAttrOfType<IntegerAttr>("ternary.arena_bytes");
   SmallVector<Value> operands = {frame, thread, rowPointer,
@@ -169,6 +174,8 @@ void FunctionLowering::emitCallBody(Value rowPointer) {
   operands.append(run_->scalars.begin(), run_->scalars.end());
   auto type = blockFunctionType(run_->callee, shared.argumentBases[run_->callee]);
   LLVM::CallOp::create(b, type, blockSymbol(run_->callee), operands);
+  if (run_->firstProbe)
+    probe(b.i64(TERN_PROBE_RETURN), b.i64(0));
 }
 
 void FunctionLowering::emitTableLoop() {
@@ -189,7 +196,7 @@ void FunctionLowering::emitTableLoop() {
   }
   Value base = LLVM::AddressOfOp::create(b, table);
   Value calls = b.load(b.getI64Type(), base), rows = b.offset(base, 8);
-  b.loop(b.i64(0), calls, 1, [&](Value i) { emitCallBody(b.offset(rows, b.mul(i, rowBytes))); });
+  b.loop(b.i64(0), calls, 1, [&](Value i) { emitCallBody(b.offset(rows, b.mul(i, rowBytes)), i); });
 }
 
 void FunctionLowering::flushCalls() {
@@ -200,7 +207,7 @@ void FunctionLowering::flushCalls() {
         b, b.ptr(), b.getI64Type(), constant(static_cast<int64_t>(run_->dynamicRow.size())), 8);
     for (auto [i, offset] : llvm::enumerate(run_->dynamicRow))
       b.store(offset, buffer, 8 * static_cast<int64_t>(i));
-    emitCallBody(buffer);
+    emitCallBody(buffer, b.i64(0));
   } else {
     emitTableLoop();
   }

@@ -8,6 +8,7 @@
 #include "codegen/Descriptor.h"
 #include "codegen/HalideKernels.h"
 #include "codegen/Lowering.h"
+#include "codegen/Probes.h"
 #include "dialect/Packing.h"
 #include "tern/abi.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -49,6 +50,7 @@ LogicalResult FunctionLowering::run() {
 }
 
 LogicalResult FunctionLowering::prologue() {
+  current = source;
   b.setInsertionPoint(source);
   Type voidType = LLVM::LLVMVoidType::get(b.getContext());
   if (isEntry) {
@@ -91,6 +93,7 @@ LogicalResult FunctionLowering::entryArguments() {
     return source.emitError("expected ternary.argument_arena with ")
            << source.getNumArguments() << " offsets; run ternary-plan-memory";
   Value rows = b.load(b.getI64Type(), frame, offsetof(tern_frame_t, rows));
+  probe(TERN_PROBE_CALL);
   localBase = constant(0);
   int64_t inputs = 0, indices = 0, cacheBytes = 0;
   for (auto [i, argument] : llvm::enumerate(source.getArguments())) {
@@ -189,13 +192,13 @@ LogicalResult FunctionLowering::blockArguments() {
 
 LogicalResult FunctionLowering::lowerOp(Operation *op) {
   b.setLoc(op->getLoc());
-  // These only name values: they do not end a run of calls.
-  if (isa<ternary::LoadOp, tensor::DimOp, tensor::ExtractSliceOp, arith::ConstantOp, arith::AddIOp,
-          arith::SubIOp, arith::MulIOp>(op))
+  // Names do not end a run of calls.
+  if (onlyNamesValues(op))
     return lowerView(op);
   if (auto call = dyn_cast<func::CallOp>(op))
     return lowerCall(call);
   flushCalls();
+  current = op;
   if (auto ret = dyn_cast<func::ReturnOp>(op))
     return lowerReturn(ret);
   return lowerTernary(op);
@@ -250,6 +253,8 @@ LogicalResult FunctionLowering::lowerReturn(func::ReturnOp op) {
     if (region.space != space || region.id != static_cast<int64_t>(i))
       copyOut(value, static_cast<int64_t>(i), space);
   }
+  if (isEntry)
+    probe(TERN_PROBE_RETURN);
   LLVM::ReturnOp::create(b, ValueRange{});
   return success();
 }

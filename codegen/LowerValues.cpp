@@ -215,8 +215,11 @@ LogicalResult FunctionLowering::lowerSlice(tensor::ExtractSliceOp op) {
 //===----------------------------------------------------------------------===//
 
 void FunctionLowering::phase(ArrayRef<Access> accesses) {
-  if (tracker.needsBarrier(accesses))
+  if (tracker.needsBarrier(accesses)) {
+    probe(TERN_PROBE_WAIT);
     barrier();
+  }
+  probeOp();
   tracker.add(accesses);
 }
 

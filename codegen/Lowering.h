@@ -3,7 +3,8 @@
 // Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Private to LowerToLLVM.cpp, LowerFunctions.cpp, LowerValues.cpp, LowerCalls.cpp, LowerHead.cpp
+// Private to LowerToLLVM.cpp, LowerFunctions.cpp, LowerValues.cpp, LowerProbes.cpp, LowerCalls.cpp,
+// LowerHead.cpp
 // and LowerOps.cpp.
 //
 //===----------------------------------------------------------------------===//
@@ -67,6 +68,11 @@ private:
   Access reads(mlir::Value value, bool byRow);
   Access writes(mlir::Value value, bool byRow);
   void phase(llvm::ArrayRef<Access> accesses);
+  /// Says at run time that this thread begins `what`; nothing unless the module has probes.
+  void probe(mlir::Value what, mlir::Value rows);
+  void probe(uint32_t what);
+  /// The same for the op that is being lowered.
+  void probeOp();
   /// This thread's part of `count` items: ceil(count * t / T) .. ceil(count * (t + 1) / T).
   std::pair<mlir::Value, mlir::Value> split(mlir::Value count);
   /// Calls of `body(begin, end)` that cover all of `count` items, each by one thread; to be used
@@ -87,7 +93,7 @@ private:
   mlir::LogicalResult callResults(mlir::func::CallOp op, mlir::func::FuncOp callee,
                                   llvm::SmallVectorImpl<Place> &tensors);
   void flushCalls();
-  void emitCallBody(mlir::Value rowPointer);
+  void emitCallBody(mlir::Value rowPointer, mlir::Value index);
   void emitTableLoop();
 
   // LowerOps.cpp: one phase or two for each op.
@@ -131,6 +137,7 @@ private:
     llvm::SmallVector<mlir::Value> scalars; ///< indices and row counts, the same in all calls
     llvm::SmallVector<llvm::SmallVector<int64_t>> table;
     llvm::SmallVector<mlir::Value> dynamicRow; ///< not empty: one call, offsets not constant
+    int64_t firstProbe = 0;                    ///< number of the first call; the others' follow
   };
 
   ModuleLowering &shared;
@@ -146,6 +153,7 @@ private:
   llvm::DenseMap<mlir::Value, unsigned> returned; ///< written straight to result i
   mlir::Operation *firstOp = nullptr;             ///< constants go before it
   PhaseTracker tracker;
+  mlir::Operation *current = nullptr; ///< being lowered: an op, or the function in its prologue
   std::optional<CallRun> run_;
 };
 

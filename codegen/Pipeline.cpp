@@ -88,6 +88,15 @@ llvm::Error preparePacked(const CompileInput &input, const CompileOptions &optio
   });
 }
 
+llvm::Error addProbes(ModuleOp packed, const CompileOptions &options) {
+  if (!options.probes)
+    return llvm::Error::success();
+  return runPasses(packed, options, "adding probes", [](PassManager &passes) {
+    passes.addPass(createAddProbes());
+    return llvm::Error::success();
+  });
+}
+
 llvm::Expected<OwningOpRef<ModuleOp>> lowerVariant(ModuleOp packed, const CompileOptions &options,
                                                    const Target &target) {
   OwningOpRef<ModuleOp> module(packed.clone());

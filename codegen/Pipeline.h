@@ -26,6 +26,9 @@ llvm::Error runPasses(mlir::ModuleOp module, const CompileOptions &options, llvm
 /// From the import stage to the stage "packed", in place.
 llvm::Error preparePacked(const CompileInput &input, const CompileOptions &options);
 
+/// Numbers the ops of a packed module if `options` ask for probes.
+llvm::Error addProbes(mlir::ModuleOp packed, const CompileOptions &options);
+
 /// A copy of a packed module in the LLVM dialect.
 llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>>
 lowerVariant(mlir::ModuleOp packed, const CompileOptions &options, const Target &target);

@@ -50,6 +50,14 @@ extern "C" tern_status_t tern_session_trim(tern_session_t *session, uint32_t pos
   return withSession("tern_session_trim", session, [&] { return session->trim(positions); });
 }
 
+extern "C" tern_status_t tern_session_set_probe(tern_session_t *session, tern_probe_fn probe,
+                                                void *context) {
+  return withSession("tern_session_set_probe", session, [&]() -> Status {
+    session->setProbe(probe, context);
+    return {};
+  });
+}
+
 extern "C" uint32_t tern_session_position(const tern_session_t *session) {
   return session ? session->position() : 0;
 }

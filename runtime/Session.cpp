@@ -98,6 +98,8 @@ Status tern_session::run(int64_t rows, const void *const *inputs, const int64_t 
   frame.barrier = Threads::barrier;
   frame.barrier_context = threads.get();
   frame.ticket = threads->ticket();
+  frame.probe = probe;
+  frame.probe_context = probeContext;
   frame.best = best;
   struct Call {
     tern_forward_fn forward;

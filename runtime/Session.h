@@ -38,6 +38,10 @@ struct tern_session {
   tern::Status run(int64_t rows, const void *const *inputs, const int64_t *indices,
                    void *const *outputs);
   tern::Status trim(uint32_t positions);
+  void setProbe(tern_probe_fn function, void *context) {
+    probe = function;
+    probeContext = context;
+  }
 
   const tern_model &model() const { return *owner; }
   uint32_t position() const { return used; }
@@ -78,6 +82,8 @@ private:
   tern::Arena arena, cache, scratch, logits, slots;
   uint64_t scratchStride = 0;
   uint32_t room = 0, used = 0;
+  tern_probe_fn probe = nullptr;
+  void *probeContext = nullptr;
   bool fresh = false;    ///< `logits` are those of the last position
   bool bestOnly = false; ///< they could be: the last token is `lastId`
   int32_t lastId = 0;

@@ -7,6 +7,7 @@
 
 #include "frontends/cli/Limits.h"
 #include "frontends/cli/Options.h"
+#include "frontends/cli/Profile.h"
 #include "frontends/cli/Verbs.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -27,6 +28,7 @@ struct BenchFlags {
   std::string shape;
   uint32_t prompt = 512, tokens = 64, repeat = 3;
   bool json = false;
+  std::string profile; ///< empty: none; else a file, or "-" for none
 };
 
 struct BenchResult {
@@ -37,6 +39,7 @@ struct BenchResult {
   uint64_t decodeBytes = 0; ///< weights read for one token
   double headRows = 0;      ///< logits computed for one token, on average
   double prefillMacs = 0;   ///< ternary multiply-adds for one token
+  std::vector<CallProfile> profile;
 };
 } // namespace
 
@@ -58,14 +61,49 @@ static double residentMb() {
   return kilobytes * 1024 / 1e6;
 }
 
+static std::vector<int32_t> promptIds(uint32_t count, uint32_t vocabulary) {
+  std::vector<int32_t> ids(count);
+  for (size_t i = 0; i < ids.size(); ++i)
+    ids[i] = static_cast<int32_t>((i * 7919 + 13) % vocabulary);
+  return ids;
+}
+
+/// As many rounds as `measure`, with its prompt and its tokens.
+static Error profile(const BenchFlags &flags, Recorder &recorder, tern_session_t *session,
+                     ArrayRef<int32_t> ids, std::vector<CallProfile> &out) {
+  auto timed = [&](uint64_t tokens, auto call) -> Error {
+    recorder.begin(tern_session_position(session));
+    Error error = checkStatus(call());
+    recorder.end(tokens);
+    return error;
+  };
+  for (uint32_t round = 0; round < flags.repeat && !ids.empty(); ++round) {
+    if (Error error = checkStatus(tern_session_trim(session, 0)))
+      return error;
+    if (Error error =
+            timed(ids.size(), [&] { return tern_prefill(session, ids.data(), ids.size()); }))
+      return error;
+  }
+  if (!ids.empty())
+    out.push_back(recorder.take("prefill"));
+  for (uint32_t round = 0; round < flags.repeat; ++round) {
+    if (Error error = checkStatus(tern_session_trim(session, 0)))
+      return error;
+    for (uint32_t i = 0; i < flags.tokens; ++i)
+      if (Error error =
+              timed(1, [&] { return tern_decode(session, ids.empty() ? 0 : ids[i % ids.size()]); }))
+        return error;
+  }
+  out.push_back(recorder.take("decode"));
+  return Error::success();
+}
+
 static Expected<BenchResult> measure(const BenchFlags &flags, const tern_model_t *model,
-                                     tern_session_t *session) {
+                                     tern_session_t *session, Recorder *recorder) {
   auto info = modelInfo(model);
   if (!info)
     return info.takeError();
-  std::vector<int32_t> ids(flags.prompt);
-  for (size_t i = 0; i < ids.size(); ++i)
-    ids[i] = static_cast<int32_t>((i * 7919 + 13) % info->vocabulary);
+  std::vector<int32_t> ids = promptIds(flags.prompt, info->vocabulary);
 
   BenchResult result;
   std::vector<double> prefill, decode;
@@ -105,6 +143,9 @@ static Expected<BenchResult> measure(const BenchFlags &flags, const tern_model_t
                        static_cast<uint64_t>(result.headRows * rowBytes);
   result.weightsBytes = info->weights_bytes;
   // Each ternary parameter is one multiply-add a token.
+  if (recorder)
+    if (Error error = profile(flags, *recorder, session, ids, result.profile))
+      return error;
   result.prefillMacs = modelCard(model).getNumber("ternary_parameters").value_or(0);
   return result;
 }
@@ -128,6 +169,12 @@ static void print(const BenchFlags &flags, const BenchResult &result, uint32_t t
                                                 {"int8_gmacs", result.limits.int8GMacs}}}};
     if (result.prefillMacs > 0)
       object["prefill_share_of_int8"] = macShare;
+    if (!result.profile.empty()) {
+      json::Object calls;
+      for (const CallProfile &call : result.profile)
+        calls[call.name] = toJson(call, result.limits);
+      object["profile"] = std::move(calls);
+    }
     outs() << json::Value(std::move(object)) << '\n';
     return;
   }
@@ -140,6 +187,8 @@ static void print(const BenchFlags &flags, const BenchResult &result, uint32_t t
          << format("weights   %8.1f MB, of which a token reads %.1f MB and %.0f rows of the head\n",
                    result.weightsBytes / 1e6, result.decodeBytes / 1e6, result.headRows)
          << format("resident  %8.1f MB\n", result.rssMb);
+  for (const CallProfile &call : result.profile)
+    printTable(call, result.limits, threads, outs());
 }
 
 /// A model of the named shape with random weights, compiled into this process.
@@ -153,6 +202,7 @@ static Expected<RunningModel> openShape(const BenchFlags &flags) {
   OpenOptions open;
   Progress progress;
   open.level = flags.run.level;
+  open.compile.probes = flags.run.probes;
   open.compile.packing = flags.run.packing;
   open.compile.head = flags.run.head;
   open.compile.progress = [&](StringRef stage, double fraction) { progress.show(stage, fraction); };
@@ -171,15 +221,29 @@ static Error runBench(const BenchFlags &flags) {
   uint32_t positions = std::max({flags.prompt, flags.tokens, 1u});
   uint32_t threads =
       flags.run.threads ? flags.run.threads : std::max(1u, std::thread::hardware_concurrency());
+  std::optional<Recorder> recorder;
+  if (flags.run.probes) {
+    if (model->probes().empty())
+      return makeError(flags.run.model + ": --profile needs a checkpoint, which is compiled with "
+                                         "probes; a library has none");
+    recorder.emplace(model->probes(), threads);
+  }
   auto session = makeSession(model->get(), threads, positions);
   if (!session)
     return session.takeError();
-  auto measured = measure(flags, model->get(), session->get());
+  if (recorder)
+    if (Error error =
+            checkStatus(tern_session_set_probe(session->get(), Recorder::record, &*recorder)))
+      return error;
+  auto measured = measure(flags, model->get(), session->get(), recorder ? &*recorder : nullptr);
   if (!measured)
     return measured.takeError();
   measured->limits = measureLimits(threads);
   print(flags, *measured, threads);
-  return Error::success();
+  if (!recorder || flags.profile == "-")
+    return Error::success();
+  return writeFile(flags.profile, htmlPage(flags.shape.empty() ? flags.run.model : flags.shape,
+                                           measured->profile, measured->limits, threads));
 }
 
 void addBench(CLI::App &app, Action &action) {
@@ -210,10 +274,16 @@ void addBench(CLI::App &app, Action &action) {
   verb->add_option("--level", flags->run.level, "force a CPU level, such as x86-64-v3")
       ->check(isCpuLevel());
   verb->add_flag("--json", flags->json, "print JSON");
+  verb->add_flag("--profile{-}", flags->profile,
+                 "also say where the time goes, op by op; --profile=FILE.html writes a page too");
   addCheckpointFlags(*verb, flags->run.checkpoint);
   verb->callback([flags, model, shape, &action] {
     if (model->count() + shape->count() == 0)
       throw CLI::RequiredError("a model or --shape");
+    flags->run.probes = !flags->profile.empty();
+    if (flags->run.probes && flags->profile != "-" && !StringRef(flags->profile).ends_with(".html"))
+      throw CLI::ValidationError("--profile: expected a file name that ends in .html, got " +
+                                 flags->profile);
     action = [flags] { return runBench(*flags); };
   });
 }

@@ -149,6 +149,7 @@ Expected<RunningModel> openForRunning(const RunOptions &options) {
   open.import = importOptions(options.checkpoint);
   open.level = options.level;
   open.compile.packing = options.packing;
+  open.compile.probes = options.probes;
   open.compile.head = options.head;
   if (!options.level.empty()) {
     auto targets = parseTargets(options.level);

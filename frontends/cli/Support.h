@@ -60,6 +60,7 @@ struct RunOptions {
   std::string packing = "two_bit"; ///< of a model that is compiled first
   std::string head = "auto";       ///< likewise: auto, full or two_stage
   uint32_t threads = 0;
+  bool probes = false; ///< in the code of a model that is compiled first
 };
 /// MLIR's print and timing flags, where they were given.
 void configurePasses(mlir::PassManager &passes);

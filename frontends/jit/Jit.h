@@ -46,6 +46,8 @@ public:
   ~RunningModel();
 
   tern_model_t *get() const { return model; }
+  /// Of code compiled here with CompileOptions::probes.
+  llvm::ArrayRef<Probe> probes() const { return code ? code->probes() : llvm::ArrayRef<Probe>(); }
 
 private:
   RunningModel() = default;

@@ -17,10 +17,10 @@
 #endif
 #define AT(type, field, offset) CHECK(offsetof(type, field) == (offset))
 
-CHECK(TERN_ABI_VERSION == 2);
+CHECK(TERN_ABI_VERSION == 3);
 CHECK(sizeof(void *) == 8);
 
-CHECK(sizeof(tern_frame_t) == 120);
+CHECK(sizeof(tern_frame_t) == 136);
 AT(tern_frame_t, thread_count, 4);
 AT(tern_frame_t, arena, 8);
 AT(tern_frame_t, weights, 16);
@@ -34,6 +34,9 @@ AT(tern_frame_t, indices, 72);
 AT(tern_frame_t, outputs, 80);
 AT(tern_frame_t, barrier, 88);
 AT(tern_frame_t, barrier_context, 96);
+AT(tern_frame_t, ticket, 104);
+AT(tern_frame_t, probe, 112);
+AT(tern_frame_t, probe_context, 120);
 
 CHECK(sizeof(tern_matmul_args_t) == 144);
 AT(tern_matmul_args_t, scale, 8);

@@ -33,6 +33,15 @@ extern "C" {
 #define TERN_CPU_ARM_SVE2 (UINT64_C(1) << 34)
 #define TERN_CPU_ARM_NEON (UINT64_C(1) << 35) /* every 64-bit ARM has it */
 
+/* What code compiled with probes says it begins; ops and calls have numbers from
+   TERN_PROBE_FIRST on (codegen/Probes.h names them). */
+#define TERN_PROBE_CALL 0u   /* a call of the compiled function */
+#define TERN_PROBE_WAIT 1u   /* waiting at a barrier */
+#define TERN_PROBE_RETURN 2u /* what follows the innermost call in its caller */
+#define TERN_PROBE_FIRST 3u
+/* Called by every thread for itself. rows: of the op's first result, or the frame's. */
+typedef void (*tern_probe_fn)(void *context, uint32_t thread, uint32_t what, int64_t rows);
+
 /* One call of a compiled function, shared by all its threads. Rows of float
    tensors in the arena are padded with zeros to a multiple of 64 elements; the
    caller's inputs and outputs are dense. */
@@ -56,6 +65,8 @@ typedef struct tern_frame {
   /* Counts the pieces of work that threads have taken since the last barrier, alone in its cache
      line; 0 at the start of a call. */
   uint64_t *ticket;
+  tern_probe_fn probe; /* NULL: none. Only code that was compiled with probes calls it. */
+  void *probe_context;
   /* NULL, or thread_count of them, when the call wants only the largest logit of one row and the
      code has a screen (screened_bytes): outputs[0] is then memory of the call's own. */
   struct tern_best *best;

@@ -127,6 +127,9 @@ TERN_API tern_status_t tern_session_create(tern_model_t *model,
 TERN_API void tern_session_destroy(tern_session_t *session);
 /* Forgets positions from `positions` on (0: all). */
 TERN_API tern_status_t tern_session_trim(tern_session_t *session, uint32_t positions);
+/* Listens to code compiled with probes (abi.h; NULL: to none); other code calls no probe. */
+TERN_API tern_status_t tern_session_set_probe(tern_session_t *session, tern_probe_fn probe,
+                                              void *context);
 TERN_API uint32_t tern_session_position(const tern_session_t *session);
 
 /* Appends tokens; afterwards tern_session_logits holds the last one's logits. */
