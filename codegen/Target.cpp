@@ -102,11 +102,17 @@ constexpr uint64_t kI8mm = kDotProd | TERN_CPU_ARM_I8MM;
 ArrayRef<Target> allTargets() {
   // Generic CPU names rather than the build machine's: the same code everywhere. 512-bit vectors
   // are asked for because x86-64-v4 is tuned for CPUs that slow down with them.
-  constexpr uint64_t kV3 = TERN_CPU_X86_SSE41 | TERN_CPU_X86_AVX2;
+  constexpr uint64_t kV2 = TERN_CPU_X86_SSE41, kV3 = kV2 | TERN_CPU_X86_AVX2;
+  constexpr uint64_t kV4 = kV3 | TERN_CPU_X86_AVX512;
   static const Target targets[] = {
       {"x86-64-v4-vnni", kX86Linux, "x86-64-v4", "+avx512vnni,-prefer-256-bit",
-       kV3 | TERN_CPU_X86_AVX512 | TERN_CPU_X86_AVX512VNNI, "x86-64-v4-vnni"},
+       kV4 | TERN_CPU_X86_AVX512VNNI, "x86-64-v4"},
+      {"x86-64-v3-vnni", kX86Linux, "x86-64-v3", "+avxvnni", kV3 | TERN_CPU_X86_AVXVNNI,
+       "x86-64-v3"},
+      {"x86-64-v4", kX86Linux, "x86-64-v4", "-prefer-256-bit", kV4, "x86-64-v4"},
       {"x86-64-v3", kX86Linux, "x86-64-v3", "", kV3, "x86-64-v3"},
+      // Of x86-64-v2 only what its kernels use, which more CPUs have.
+      {"x86-64-v2", kX86Linux, "x86-64", "+ssse3,+sse4.1", kV2, "x86-64"},
       {"x86-64", kX86Linux, "x86-64", "", 0, "x86-64"},
       armLevel("aarch64-i8mm", kArmLinux, kI8mm, "neoverse-v1"),
       armLevel("aarch64-dotprod", kArmLinux, kDotProd, "neoverse-n1"),

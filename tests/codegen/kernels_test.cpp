@@ -36,12 +36,15 @@ const std::map<std::string, std::unique_ptr<KernelJit>> &jits() {
   return compiled;
 }
 
-/// One row, once for each target.
-std::vector<SweptKernel::Function> compiled(const char *name) {
+/// One row, once for each target that takes it.
+std::vector<SweptKernel::Function> compiled(const KernelRow &row) {
   std::vector<SweptKernel::Function> functions;
-  for (const auto &[target, jit] : jits())
-    if (tern_matmul_fn run = jit->find(name))
-      functions.push_back({target, run});
+  for (const Target &target : allTargets()) {
+    auto jit = jits().find(target.name);
+    if (jit != jits().end() &&
+        selectKernel(target, row.packing, row.acts, row.isGemv()) == &row)
+      functions.push_back({target.name, jit->second->find(row.name)});
+  }
   return functions;
 }
 
@@ -50,7 +53,7 @@ protected:
   void everything(const char *name) {
     const KernelRow *row = findKernel(name);
     ASSERT_NE(row, nullptr) << name;
-    KernelSweep sweep({row->name, row->packing, row->acts, row->mr, compiled(name)});
+    KernelSweep sweep({row->name, row->packing, row->acts, row->mr, compiled(*row)});
     if (sweep.kernel.functions.empty())
       GTEST_SKIP() << "this CPU cannot run " << name << ", which needs "
                    << describeCpuFeatures(row->cpuFeatures);
@@ -84,6 +87,13 @@ TEST(KernelTable, HasAGemvAndAGemmThatEveryTargetRunsForEveryPacking) {
             << row.name << target.name;
 }
 
+TEST(KernelTable, HasNoRowThatNoTargetTakes) {
+  for (const KernelRow &row : allKernels())
+    EXPECT_TRUE(llvm::any_of(allTargets(), [&](const Target &target) {
+      return selectKernel(target, row.packing, row.acts, row.isGemv()) == &row;
+    })) << row.name;
+}
+
 TEST(KernelTable, SelectsTheBestRowAndSaysWhyOthersWereRefused) {
   llvm::Expected<std::vector<Target>> targets = parseTargets("x86-64-v4-vnni,x86-64-v3");
   ASSERT_TRUE(static_cast<bool>(targets));
@@ -98,7 +108,9 @@ TEST(KernelTable, SelectsTheBestRowAndSaysWhyOthersWereRefused) {
   ASSERT_NE(second, nullptr);
   EXPECT_STREQ(second->name, "matmul_two_bit_1x16x16_avx2");
   EXPECT_EQ(why, "matmul_two_bit_1x16x16_avx512vnni needs "
-                 "avx512f,avx512cd,avx512bw,avx512dq,avx512vl,avx512vnni");
+                 "avx512f,avx512cd,avx512bw,avx512dq,avx512vl,avx512vnni, "
+                 "matmul_two_bit_1x16x16_avxvnni needs avxvnni, matmul_two_bit_1x16x16_avx512 "
+                 "needs avx512f,avx512cd,avx512bw,avx512dq,avx512vl");
   EXPECT_EQ(selectKernel(targets->front(), Packing{Packing::Kind::TwoBit, 8, 16}, Acts::Int8, true),
             nullptr);
   EXPECT_STREQ(selectKernel(targets->front(), Packing{}, Acts::Float, /*gemv=*/false)->name,
