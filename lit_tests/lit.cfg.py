@@ -1,5 +1,6 @@
 # lit configuration: IR, pass and command-line tests.
 import os
+import shutil
 import lit.formats
 
 config.name = "tern"
@@ -18,5 +19,7 @@ config.substitutions.append(("%inputs", os.path.join(config.test_source_root, "f
 config.substitutions.append(("%python", "/usr/bin/python3"))
 for feature in config.tern_cpu_features:
     config.available_features.add(feature)
+if shutil.which("qemu-x86_64"):
+    config.available_features.add("qemu-x86_64")
 if config.tern_sanitize:
     config.available_features.add("sanitizer")

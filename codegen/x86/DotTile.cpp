@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "codegen/MatmulKernel.h"
+#include "codegen/x86/VnniTile.h"
 
 using namespace mlir;
 
@@ -77,41 +77,52 @@ public:
   }
 };
 
-/// GEMM: a tile is unpacked once for all its token rows; one accumulator each.
-class TwoBitBlockVnni : public DotTile {
-public:
-  explicit TwoBitBlockVnni(int64_t lanes) : DotTile(lanes) {}
-
-  Values start(KernelBuilder &b, int64_t tokens, ValueRange initial) const override {
-    return initial.empty() ? Values(tokens, b.splat(b.vec(lanes, 32), 0)) : Values(initial);
-  }
-
-  Values step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts, int64_t,
-              int64_t) const override {
-    VectorType bytes = b.vec(4 * lanes, 8), words = b.vec(2 * lanes, 16);
-    Value mask = b.splat(bytes, 3);
-    Value fields = b.load(words, tile, static_cast<unsigned>(4 * lanes));
-    Values next(state);
-    for (int64_t slot = 0; slot < 4; ++slot) {
-      Value codes = b.bitAnd(b.bitcast(bytes, b.shiftRight(fields, 2 * slot)), mask);
-      for (auto [sum, row] : llvm::zip_equal(next, acts))
-        sum = vpdpbusd(b, sum, codes, b.broadcastActs(bytes, b.offset(row, 4 * slot)));
-    }
-    return next;
-  }
-
-  Values finish(KernelBuilder &, ValueRange state) const override { return Values(state); }
-};
-
-std::unique_ptr<DotTile> makeVnni(int64_t mr, int64_t lanes) {
-  if (mr == 1)
-    return std::make_unique<TwoBitStreamVnni>(lanes, /*parts=*/16 / lanes);
-  return std::make_unique<TwoBitBlockVnni>(lanes);
+std::unique_ptr<DotTile> makeStream(int64_t lanes) {
+  return std::make_unique<TwoBitStreamVnni>(lanes, /*parts=*/16 / lanes);
 }
 
 } // namespace
 
-std::unique_ptr<DotTile> makeDotTile_two_bit_avx512vnni(int64_t mr) { return makeVnni(mr, 16); }
-std::unique_ptr<DotTile> makeDotTile_two_bit_avxvnni(int64_t mr) { return makeVnni(mr, 8); }
+Value loadTwoBit(KernelBuilder &b, Value tile, int64_t lanes) {
+  return b.load(b.vec(2 * lanes, 16), tile, static_cast<unsigned>(4 * lanes));
+}
+
+Value unpackTwoBit(KernelBuilder &b, Value fields, int64_t slot) {
+  VectorType bytes = b.vec(2 * cast<VectorType>(fields.getType()).getNumElements(), 8);
+  return b.bitAnd(b.bitcast(bytes, b.shiftRight(fields, 2 * slot)), b.splat(bytes, 3));
+}
+
+Values TwoBitBlockVnni::start(KernelBuilder &b, int64_t tokens, ValueRange initial) const {
+  return initial.empty() ? Values(tokens, b.splat(b.vec(lanes, 32), 0)) : Values(initial);
+}
+
+Values TwoBitBlockVnni::step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts,
+                             int64_t, int64_t) const {
+  Values next(state);
+  Value fields = loadTwoBit(b, tile, lanes);
+  for (int64_t slot = 0; slot < 4; ++slot) {
+    Value codes = unpackTwoBit(b, fields, slot);
+    for (auto [sum, row] : llvm::zip_equal(next, acts)) {
+      Value x = b.broadcastActs(b.vec(4 * lanes, 8), b.offset(row, 4 * slot));
+      sum = vpdpbusd(b, sum, codes, x);
+    }
+  }
+  return next;
+}
+
+Values TwoBitBlockVnni::finish(KernelBuilder &, ValueRange state) const { return Values(state); }
+
+std::unique_ptr<DotTile> makeDotTile_two_bit_avx512vnni(int64_t mr) {
+  if (mr == 1)
+    return makeStream(16);
+  return std::make_unique<TwoBitBlockVnni>(/*lanes=*/16);
+}
+
+/// Half a tile at a time: twelve sums hide the latency of vpdpbusd and fill the 16 registers.
+std::unique_ptr<DotTile> makeDotTile_two_bit_avxvnni(int64_t mr) {
+  if (mr == 1)
+    return makeStream(8);
+  return std::make_unique<TwoBitBlockVnni>(/*lanes=*/8);
+}
 
 } // namespace tern

@@ -47,8 +47,8 @@ public:
     Value mask = b.splat(bytes, 3);
     Values fields, next(state);
     for (int64_t part = 0; part < parts; ++part)
-      fields.push_back(b.load(words(b), b.offset(tile, 4 * lanes * part),
-                              static_cast<unsigned>(4 * lanes)));
+      fields.push_back(
+          b.load(words(b), b.offset(tile, 4 * lanes * part), static_cast<unsigned>(4 * lanes)));
     for (int64_t slot = 0; slot < 4; ++slot) {
       Values codes = llvm::map_to_vector(fields, [&](Value field) -> Value {
         return b.bitAnd(b.bitcast(bytes, b.shiftRight(field, 2 * slot)), mask);

@@ -18,6 +18,16 @@ using namespace tern::test;
 
 namespace {
 
+bool takes(const Target &target, const KernelRow &row) {
+  return selectKernel(target, row.packing, row.acts, row.isGemv()) == &row;
+}
+
+void removeRowsNotTaken(const Target &target, llvm::Module &module) {
+  for (const KernelRow &row : allKernels())
+    if (llvm::Function *function = module.getFunction(row.name); function && !takes(target, row))
+      function->eraseFromParent();
+}
+
 /// Compiled once for each target that this CPU can run.
 const std::map<std::string, std::unique_ptr<KernelJit>> &jits() {
   static const auto compiled = [] {
@@ -25,7 +35,8 @@ const std::map<std::string, std::unique_ptr<KernelJit>> &jits() {
     for (const Target &target : allTargets()) {
       if (!hostCanRun(target.cpuFeatures))
         continue;
-      auto jit = KernelJit::compile(target);
+      auto jit = KernelJit::compile(
+          target, [&](llvm::Module &module) { removeRowsNotTaken(target, module); });
       if (jit)
         result[target.name] = std::move(*jit);
       else
@@ -41,8 +52,7 @@ std::vector<SweptKernel::Function> compiled(const KernelRow &row) {
   std::vector<SweptKernel::Function> functions;
   for (const Target &target : allTargets()) {
     auto jit = jits().find(target.name);
-    if (jit != jits().end() &&
-        selectKernel(target, row.packing, row.acts, row.isGemv()) == &row)
+    if (jit != jits().end() && takes(target, row))
       functions.push_back({target.name, jit->second->find(row.name)});
   }
   return functions;
@@ -90,7 +100,7 @@ TEST(KernelTable, HasAGemvAndAGemmThatEveryTargetRunsForEveryPacking) {
 TEST(KernelTable, HasNoRowThatNoTargetTakes) {
   for (const KernelRow &row : allKernels())
     EXPECT_TRUE(llvm::any_of(allTargets(), [&](const Target &target) {
-      return selectKernel(target, row.packing, row.acts, row.isGemv()) == &row;
+      return takes(target, row);
     })) << row.name;
 }
 

@@ -76,8 +76,9 @@ TEST(Target, OneLibraryIsOfOneSystem) {
 
 TEST(Target, UnknownNamesAreRefusedWithTheKnownOnes) {
   const std::string known =
-      "expected host, all or some of aarch64-linux, x86-64-v4-vnni, x86-64-v3-vnni, "
-      "x86-64-v4, x86-64-v3, x86-64-v2, x86-64, aarch64-i8mm, aarch64-dotprod, aarch64, neoverse-v2, neoverse-v1, neoverse-n1, cortex-a76, "
+      "expected host, all or some of aarch64-linux, x86-64-v4-vnni, "
+      "x86-64-v3-vnni, x86-64-v4, x86-64-v3, x86-64-v2, x86-64, aarch64-i8mm, aarch64-dotprod, "
+      "aarch64, neoverse-v2, neoverse-v1, neoverse-n1, cortex-a76, "
       "cortex-a72, cortex-a53, apple-m2, apple-m1";
   EXPECT_EQ(names("x86-64-v3,pdp11"), "error: unknown target 'pdp11', " + known);
   EXPECT_EQ(names(""), "error: unknown target '', " + known);
