@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Static speed of the kernels: llvm-mca over the inner loop of every row.
+"""Static speed of the ARM kernels: llvm-mca over the inner loop of every row.
 
 usage: mca.py KERNEL_CODE LLVM_MCA [--check FILE]
 
 KERNEL_CODE prints the kernels of a target as assembly (tests/cross/kernel_code.cpp). For each CPU
 and each row its level can run: a GEMV row's cycles for 64 weights, beside the cycles in which
 memory delivers them; a GEMM row's products a cycle, and their share of what the CPU does when it
-executes nothing but the row's product instruction, with the addition it needs. Prints a Markdown
-table. --check: fails where a row has become slower than FILE's table says, or is not in it."""
+executes nothing but the row's product instruction. Prints a Markdown table. --check: fails where a
+row has become slower than FILE's table says, or is not in it."""
 
 import re
 import subprocess
@@ -15,61 +15,25 @@ import sys
 import tempfile
 from pathlib import Path
 
-# CPU, as llvm-mca names it: its --target, and the assembler's triple.
-CPUS = {
-    "cortex-a76": ("cortex-a76", "aarch64-linux-gnu"),
-    "neoverse-n1": ("neoverse-n1", "aarch64-linux-gnu"),
-    "neoverse-v2": ("neoverse-v2", "aarch64-linux-gnu"),
-    "apple-m1": ("apple-m1", "arm64-apple-macosx"),
-    "nehalem": ("x86-64-v2", "x86_64-linux-gnu"),
-    "haswell": ("x86-64-v3", "x86_64-linux-gnu"),
-    "znver2": ("x86-64-v3", "x86_64-linux-gnu"),
-    "alderlake": ("x86-64-v3-vnni", "x86_64-linux-gnu"),
-    "skylake-avx512": ("x86-64-v4", "x86_64-linux-gnu"),
-    "icelake-server": ("x86-64-v4-vnni", "x86_64-linux-gnu"),
-    "sapphirerapids": ("x86-64-v4-vnni", "x86_64-linux-gnu"),
-    "znver4": ("x86-64-v4-vnni", "x86_64-linux-gnu"),
-}
+# CPU, as llvm-mca and as --target name it.
+CPUS = ["cortex-a76", "neoverse-n1", "neoverse-v2", "apple-m1"]
 # 64 weights of 2 bits at 40 GB/s shared by 4 cores of 3 GHz.
 BOUND = 16 / (40e9 / 4 / 3e9)
 SHARE = 0.80
 ITERATIONS = 200
 
-# Product instructions: pattern, products an instruction, and lines of it for the peak.
-ARM_PRODUCTS = {
+# Product instructions: pattern, products an instruction, and a line of it for the peak.
+PRODUCTS = {
     "smmla": (r"smmla(\.4s)?\s", 32, "smmla v{0}.4s, v30.16b, v31.16b"),
     "sdot": (r"sdot(\.4s)?\s", 16, "sdot v{0}.4s, v30.16b, v31.4b[0]"),
     "smlal": (r"sm(lal|ull)2?(\.8h)?\s", 8, "smlal v{0}.8h, v30.8b, v31.8b"),
     "fmla": (r"fmla(\.4s)?\s", 4, "fmla v{0}.4s, v30.4s, v31.4s"),
 }
-X86_PRODUCTS = {
-    "zmm vpdpbusd": (r"vpdpbusd\s.*%zmm", 64, "vpdpbusd %zmm30, %zmm31, %zmm{0}"),
-    "ymm vpdpbusd": (r"\S*\s*vpdpbusd\s.*%ymm", 32, "{{vex}} vpdpbusd %ymm14, %ymm15, %ymm{1}"),
-    "zmm vpmaddubsw": (r"vpmaddubsw\s.*%zmm", 64,
-                       "vpmaddubsw %zmm30, %zmm31, %zmm29\n\tvpaddw %zmm29, %zmm{0}, %zmm{0}"),
-    "ymm vpmaddubsw": (r"vpmaddubsw\s.*%ymm", 32,
-                       "vpmaddubsw %ymm14, %ymm15, %ymm13\n\tvpaddw %ymm13, %ymm{1}, %ymm{1}"),
-    "xmm pmaddubsw": (r"pmaddubsw\s", 16,
-                      "movdqa %xmm14, %xmm13\n\tpmaddubsw %xmm15, %xmm13\n\tpaddw %xmm13, %xmm{1}"),
-    "zmm vfmadd": (r"vfmadd\d+ps\s.*%zmm", 16, "vfmadd231ps %zmm30, %zmm31, %zmm{0}"),
-    "ymm vfmadd": (r"vfmadd\d+ps\s.*%ymm", 8, "vfmadd231ps %ymm14, %ymm15, %ymm{1}"),
-    "xmm mulps": (r"mulps\s.*%xmm", 4,
-                  "movaps %xmm14, %xmm13\n\tmulps %xmm15, %xmm13\n\taddps %xmm13, %xmm{1}"),
-}
 
 
-def is_x86(cpu):
-    return CPUS[cpu][1].startswith("x86")
-
-
-def products_for(cpu):
-    return X86_PRODUCTS if is_x86(cpu) else ARM_PRODUCTS
-
-
-def functions(text, cpu):
+def functions(text):
     """{symbol: lines} of the ternary kernels."""
     found, name = {}, None
-    comment = "#" if is_x86(cpu) else ";"
     for line in text.splitlines():
         label = re.match(r"_?(matmul_\w+):", line)
         if label:
@@ -78,7 +42,7 @@ def functions(text, cpu):
         elif name and re.match(r"\s*\.(size|cfi_endproc)", line):
             name = None
         elif name:
-            found[name].append(line.split("//")[0].split(comment)[0].rstrip())
+            found[name].append(line.split("//")[0].split(";")[0].rstrip())
     return found
 
 
@@ -90,27 +54,27 @@ def loops(lines):
         label = re.match(r"(\.?L\w+):", line)
         if label:
             at[label.group(1)] = i
-        branch = re.match(r"\s+(?:j\w+|b\.\w+|b|cbn?z\s+\w+,|tbn?z\s+\w+, #\d+,)\s+(\.?L\w+)", line)
+        branch = re.match(r"\s+(?:b\.\w+|b|cbn?z\s+\w+,|tbn?z\s+\w+, #\d+,)\s+(\.?L\w+)", line)
         if branch and branch.group(1) in at:
             body = lines[at[branch.group(1)] + 1 : i + 1]
             if not any(re.match(r"\.?L\w+:", inner) for inner in body):
-                yield [inner for inner in body if re.match(r"\s+[a-z{]", inner)]
+                yield [inner for inner in body if re.match(r"\s+[a-z]", inner)]
 
 
-def product_of(cpu, body):
+def product_of(name, body):
     """The row's product instruction and how many products the loop makes."""
-    products = products_for(cpu)
     counts = {key: sum(bool(re.match(r"\s+" + pattern, line)) for line in body)
-              for key, (pattern, _, _) in products.items()}
-    best = max(counts, key=lambda key: counts[key] * products[key][1])
-    return best, counts[best] * products[best][1]
+              for key, (pattern, _, _) in PRODUCTS.items()}
+    best = max(counts, key=lambda key: counts[key] * PRODUCTS[key][1])
+    return best, counts[best] * PRODUCTS[best][1]
 
 
 def cycles(mca, cpu, body):
+    triple = "arm64-apple-macosx" if cpu.startswith("apple") else "aarch64-linux-gnu"
     target = re.search(r"\.?LBB\w+", body[-1])
     label = [f"{target.group(0)}:"] if target else []
     text = "\n".join(label + body) + "\n"
-    out = subprocess.run([mca, f"-mtriple={CPUS[cpu][1]}", f"-mcpu={cpu}", f"-iterations={ITERATIONS}",
+    out = subprocess.run([mca, f"-mtriple={triple}", f"-mcpu={cpu}", f"-iterations={ITERATIONS}",
                           "-instruction-info=0", "-resource-pressure=0"], input=text, text=True,
                          stdout=subprocess.PIPE, check=True).stdout
     return int(re.search(r"Total Cycles:\s+(\d+)", out).group(1)) / ITERATIONS
@@ -119,8 +83,8 @@ def cycles(mca, cpu, body):
 def peak(mca, cpu, kind, known={}):
     """Products a cycle of the instruction alone, on independent sums."""
     if (cpu, kind) not in known:
-        _, each, line = products_for(cpu)[kind]
-        body = ["\t" + line.format(i, i % 12) for i in range(24)]
+        _, each, line = PRODUCTS[kind]
+        body = ["\t" + line.format(i) for i in range(24)]
         known[cpu, kind] = 24 * each / cycles(mca, cpu, body)
     return known[cpu, kind]
 
@@ -132,17 +96,15 @@ def measure(kernel_code, mca):
     for cpu in CPUS:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "kernels.s"
-            subprocess.run([kernel_code, "kernels", CPUS[cpu][0], path], check=True)
-            code = functions(path.read_text(), cpu)
+            subprocess.run([kernel_code, "kernels", cpu, path], check=True)
+            code = functions(path.read_text())
         roles = set()
         for row, lines in code.items():
             match = re.match(r"matmul_(f32_)?(two_bit)_(\d+)x16x16_(\w+)", row)
             if not match or match.group(4) == "portable":
                 continue
-            if is_x86(cpu) and (match.group(1), match.group(3) == "1") in roles:
-                continue  # of a lower level, in the better encoding
             gemv = match.group(3) == "1"
-            candidates = [(*product_of(cpu, body), body) for body in loops(lines)]
+            candidates = [(*product_of(row, body), body) for body in loops(lines)]
             kind, products, body = max(candidates, key=lambda item: item[1])
             if not products:
                 raise SystemExit(f"{row} for {cpu}: no inner loop with products")
