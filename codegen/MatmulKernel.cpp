@@ -523,7 +523,9 @@ LLVM::LLVMFuncOp emitKernel(ModuleOp module, const KernelRow &row, StringRef sym
     function.setArgAttr(0, attribute, b.getUnitAttr());
   b.setInsertionPointToStart(function.addEntryBlock(b));
   std::unique_ptr<DotTile> tile = row.makeTile(row.mr);
+  tile->enter(b);
   MatmulEmitter(b, row, *tile, function.getArgument(0)).emit();
+  tile->leave(b);
   LLVM::ReturnOp::create(b, ValueRange{});
   return function;
 }

@@ -9,10 +9,10 @@
 // RUN: not tern-opt %s --ternary-select-kernels=target=pdp11 2>&1 | FileCheck %s --check-prefix=UNKNOWN
 // RUN: not tern-opt %s --ternary-select-kernels=target=x86-64-v3,x86-64 2>&1 | FileCheck %s --check-prefix=SEVERAL
 
-// REMARK-V4: remark: {{.*}}1408x512 #ternary.packing<two_bit, rows = 16, k = 16> on x86-64-v4-vnni: gemv matmul_two_bit_1x16x16_avx512vnni, gemm matmul_two_bit_16x16x16_avx512vnni{{$}}
-// REMARK-V3: remark: {{.*}}1408x512 {{.*}} on x86-64-v3: gemv matmul_two_bit_1x16x16_avx2, gemm matmul_two_bit_8x16x16_avx2; refused: matmul_two_bit_1x16x16_avx512vnni needs avx512f,avx512cd,avx512bw,avx512dq,avx512vl,avx512vnni, matmul_two_bit_1x16x16_avxvnni needs avxvnni, matmul_two_bit_1x16x16_avx512 needs avx512f,avx512cd,avx512bw,avx512dq,avx512vl, matmul_two_bit_16x16x16_avx512vnni needs
+// REMARK-V4: remark: {{.*}}1408x512 #ternary.packing<two_bit, rows = 16, k = 16> on x86-64-v4-vnni: gemv matmul_two_bit_1x16x16_avx512vnni, gemm matmul_two_bit_16x16x16_avx512vnni; refused: matmul_two_bit_32x16x16_amxint8 needs amx-tile,amx-int8{{$}}
+// REMARK-V3: remark: {{.*}}1408x512 {{.*}} on x86-64-v3: gemv matmul_two_bit_1x16x16_avx2, gemm matmul_two_bit_8x16x16_avx2; refused: matmul_two_bit_1x16x16_avx512vnni needs avx512f,avx512cd,avx512bw,avx512dq,avx512vl,avx512vnni, matmul_two_bit_1x16x16_avxvnni needs avxvnni, matmul_two_bit_1x16x16_avx512 needs avx512f,avx512cd,avx512bw,avx512dq,avx512vl, matmul_two_bit_32x16x16_amxint8 needs
 
-// UNKNOWN: error: unknown target 'pdp11', expected host, all or some of aarch64-linux, x86-64-v4-vnni, x86-64-v3-vnni, x86-64-v4, x86-64-v3, x86-64-v2, x86-64, aarch64-i8mm,
+// UNKNOWN: error: unknown target 'pdp11', expected host, all or some of aarch64-linux, x86-64-v4-amx, x86-64-v4-vnni, x86-64-v3-vnni, x86-64-v4, x86-64-v3, x86-64-v2, x86-64, aarch64-i8mm,
 // SEVERAL: error: expected one target, got 2: x86-64-v3,x86-64
 
 // V4-LABEL: func.func @two_bit

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/KernelTable.h"
+#include "tests/support/AmxEmulation.h"
 #include "tests/support/KernelJit.h"
 #include "tests/support/KernelSweep.h"
 
@@ -17,6 +18,12 @@ using namespace tern;
 using namespace tern::test;
 
 namespace {
+
+/// A target that this CPU runs but for AMX.
+bool needsEmulation(const Target &target) {
+  constexpr uint64_t amx = TERN_CPU_X86_AMXINT8;
+  return (target.cpuFeatures & amx) && !hostCanRun(amx) && hostCanRun(target.cpuFeatures & ~amx);
+}
 
 bool takes(const Target &target, const KernelRow &row) {
   return selectKernel(target, row.packing, row.acts, row.isGemv()) == &row;
@@ -33,10 +40,15 @@ const std::map<std::string, std::unique_ptr<KernelJit>> &jits() {
   static const auto compiled = [] {
     std::map<std::string, std::unique_ptr<KernelJit>> result;
     for (const Target &target : allTargets()) {
-      if (!hostCanRun(target.cpuFeatures))
+      if (!needsEmulation(target) && !hostCanRun(target.cpuFeatures))
         continue;
-      auto jit = KernelJit::compile(
-          target, [&](llvm::Module &module) { removeRowsNotTaken(target, module); });
+      const bool emulated = needsEmulation(target);
+      auto jit =
+          KernelJit::compile(emulated ? withoutAmx(target) : target, [&](llvm::Module &module) {
+            removeRowsNotTaken(target, module);
+            if (emulated)
+              emulateAmx(module);
+          });
       if (jit)
         result[target.name] = std::move(*jit);
       else
