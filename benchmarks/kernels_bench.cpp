@@ -3,9 +3,10 @@
 // Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Every kernel row that this CPU runs, on one thread, with one scale a row and with scale groups.
+// Every kernel row that this CPU runs, compiled for the lowest level that takes it, on one thread,
+// with one scale a row and with scale groups.
 // GEMV: one token row, weights from memory, beside a loop that only reads them. GEMM: 512 token
-// rows, beside a loop of nothing but vpdpbusd, or fused multiply-adds for floats. The limit is
+// rows, beside a loop of nothing but the row's product instruction (and its addition). The limit is
 // measured right before and after each kernel, best of several runs each; `ratio` is what counts on
 // a shared machine.
 //
@@ -21,6 +22,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <map>
+#include <memory>
 #include <string>
 #include <sys/mman.h>
 
@@ -100,6 +103,38 @@ __attribute__((target("avx512f,avx512vnni"))) void chainVnni(int64_t steps) {
     }
 }
 
+__attribute__((target("avxvnni"))) void chainVnni256(int64_t steps) {
+  __m256i chains[12] = {}, a = _mm256_set1_epi8(1), x = _mm256_set1_epi8(2);
+  for (int64_t i = 0; i < steps; ++i)
+#pragma GCC unroll 12
+    for (__m256i &chain : chains) {
+      chain = _mm256_dpbusd_avx_epi32(chain, a, x);
+      asm volatile("" : "+x"(chain));
+    }
+}
+
+__attribute__((target("avx512bw"))) void chainPairs512(int64_t steps) {
+  __m512i chains[16] = {}, a = _mm512_set1_epi8(1), x = _mm512_set1_epi8(2);
+  for (int64_t i = 0; i < steps; ++i)
+#pragma GCC unroll 16
+    for (__m512i &chain : chains) {
+      asm volatile("" : "+v"(a)); // or the product would leave the loop
+      chain = _mm512_add_epi16(chain, _mm512_maddubs_epi16(a, x));
+      asm volatile("" : "+v"(chain));
+    }
+}
+
+__attribute__((target("ssse3"))) void chainSse(int64_t steps) {
+  __m128i chains[8] = {}, a = _mm_set1_epi8(1), x = _mm_set1_epi8(2);
+  for (int64_t i = 0; i < steps; ++i)
+#pragma GCC unroll 8
+    for (__m128i &chain : chains) {
+      asm volatile("" : "+x"(a)); // or the product would leave the loop
+      chain = _mm_add_epi16(chain, _mm_maddubs_epi16(a, x));
+      asm volatile("" : "+x"(chain));
+    }
+}
+
 __attribute__((target("avx2"))) void chainAvx2(int64_t steps) {
   __m256i chains[8] = {}, a = _mm256_set1_epi8(1), x = _mm256_set1_epi8(2);
   for (int64_t i = 0; i < steps; ++i)
@@ -130,31 +165,46 @@ __attribute__((target("avx2,fma"))) void chainFma256(int64_t steps) {
       asm volatile("" : "+x"(chain));
     }
 }
+/// A chain, what it needs, and the multiply-adds of one of its steps. Best first.
+struct Peak {
+  uint64_t needs;
+  bool floats;
+  void (*chain)(int64_t steps);
+  int64_t products;
+};
+constexpr Peak kPeaks[] = {
+    {TERN_CPU_X86_AVX512VNNI, false, chainVnni, 16 * 64},
+    {TERN_CPU_X86_AVXVNNI, false, chainVnni256, 12 * 32},
+    {TERN_CPU_X86_AVX512, false, chainPairs512, 16 * 64},
+    {TERN_CPU_X86_AVX2, false, chainAvx2, 8 * 32},
+    {TERN_CPU_X86_SSE41, false, chainSse, 8 * 16},
+    {TERN_CPU_X86_AVX512, true, chainFma512, 16 * 16},
+    {TERN_CPU_X86_AVX2, true, chainFma256, 8 * 8},
+};
+
+/// The peak for a row: of the best instruction that it may use; a portable row beside the least.
+const Peak *peakOf(const KernelRow &row) {
+  const Peak *found = nullptr;
+  for (const Peak &peak : kPeaks) {
+    if (peak.floats != (row.acts == Acts::Float) || !hostCanRun(peak.needs))
+      continue;
+    found = &peak;
+    if ((peak.needs & ~row.cpuFeatures) == 0)
+      break;
+  }
+  return found;
+}
+
+/// Multiply-adds a second.
+double measure(const Peak &peak) {
+  constexpr int64_t kSteps = 2000000;
+  return kSteps * peak.products / bestSeconds([&] { peak.chain(kSteps); });
+}
 #else
-void chainVnni(int64_t) {}
-void chainAvx2(int64_t) {}
-void chainFma512(int64_t) {}
-void chainFma256(int64_t) {}
+struct Peak {};
+const Peak *peakOf(const KernelRow &) { return nullptr; }
+double measure(const Peak &) { return 0; }
 #endif
-
-/// Multiply-accumulates a second of the best instruction a row may use.
-double integerPeak(const KernelRow &row) {
-  constexpr int64_t kSteps = 2000000;
-  const bool vnni = row.cpuFeatures & TERN_CPU_X86_AVX512VNNI;
-  if (!vnni && !hostCanRun(TERN_CPU_X86_AVX2))
-    return 0;
-  const double time = bestSeconds([&] { (vnni ? chainVnni : chainAvx2)(kSteps); });
-  return kSteps * (vnni ? 16 * 64 : 8 * 32) / time;
-}
-
-double floatPeak(const KernelRow &row) {
-  constexpr int64_t kSteps = 2000000;
-  const bool wide = row.cpuFeatures & TERN_CPU_X86_AVX512;
-  if (!wide && !hostCanRun(TERN_CPU_X86_AVX2))
-    return 0;
-  const double time = bestSeconds([&] { (wide ? chainFma512 : chainFma256)(kSteps); });
-  return kSteps * (wide ? 16 * 16 : 8 * 8) / time;
-}
 
 /// A call of a kernel over `copies` matrices of kN x kK.
 struct Work {
@@ -222,9 +272,10 @@ void gemm(benchmark::State &state, const KernelRow &row, tern_matmul_fn kernel, 
           int64_t scaleSize) {
   Work work(row, kGemmTokens, 1, groups, scaleSize);
   double rate = 0, peak = 0;
+  const Peak *limit = peakOf(row);
   for (auto _ : state)
     for (int i = 0; i < 3; ++i) {
-      peak = std::max(peak, row.acts == Acts::Float ? floatPeak(row) : integerPeak(row));
+      peak = std::max(peak, limit ? measure(*limit) : 0);
       const double time = bestSeconds([&] { work.run(kernel); });
       rate = std::max(rate, double(kN) * kK * kGemmTokens / time);
     }
@@ -233,22 +284,35 @@ void gemm(benchmark::State &state, const KernelRow &row, tern_matmul_fn kernel, 
   state.counters["ratio"] = rate / peak;
 }
 
+/// The lowest level of this CPU that takes the row, or NULL.
+const Target *levelOf(const KernelRow &row) {
+  const Target *level = nullptr;
+  for (const Target &target : allTargets())
+    if (hostCanRun(target.cpuFeatures) &&
+        selectKernel(target, row.packing, row.acts, row.isGemv()) == &row)
+      level = &target;
+  return level;
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
   benchmark::Initialize(&argc, argv);
-  llvm::Expected<std::vector<Target>> host = parseTargets("host");
-  if (!host) {
-    fprintf(stderr, "kernels_bench: %s\n", llvm::toString(host.takeError()).c_str());
-    return 1;
-  }
-  auto jit = test::KernelJit::compile(host->front());
-  if (!jit) {
-    fprintf(stderr, "kernels_bench: %s\n", llvm::toString(jit.takeError()).c_str());
-    return 1;
+  std::map<const Target *, std::unique_ptr<test::KernelJit>> jits;
+  for (const KernelRow &row : allKernels()) {
+    const Target *level = levelOf(row);
+    if (!level || jits.contains(level))
+      continue;
+    auto jit = test::KernelJit::compile(*level);
+    if (!jit) {
+      fprintf(stderr, "kernels_bench: %s\n", llvm::toString(jit.takeError()).c_str());
+      return 1;
+    }
+    jits[level] = std::move(*jit);
   }
   for (const KernelRow &row : allKernels())
-    if (tern_matmul_fn kernel = (*jit)->find(row.name))
+    if (const Target *level = levelOf(row)) {
+      tern_matmul_fn kernel = jits[level]->find(row.name);
       for (int64_t group : {kK, int64_t(256), int64_t(128), int64_t(64), int64_t(32)}) {
         if (group % row.packing.k)
           continue;
@@ -269,6 +333,7 @@ int main(int argc, char **argv) {
               ->Unit(benchmark::kMillisecond);
         }
       }
+    }
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
 }

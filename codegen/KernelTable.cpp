@@ -24,9 +24,12 @@ constexpr Packing::Kind base3 = Packing::Kind::Base3;
 
 namespace needs {
 constexpr uint64_t portable = 0;
+constexpr uint64_t sse41 = TERN_CPU_X86_SSE41;
 constexpr uint64_t avx2 = TERN_CPU_X86_AVX2;
+constexpr uint64_t avxvnni = TERN_CPU_X86_AVX2 | TERN_CPU_X86_AVXVNNI;
 constexpr uint64_t avx512 = TERN_CPU_X86_AVX512;
 constexpr uint64_t avx512vnni = TERN_CPU_X86_AVX512 | TERN_CPU_X86_AVX512VNNI;
+constexpr uint64_t amxint8 = avx512vnni | TERN_CPU_X86_AMXINT8;
 constexpr uint64_t neon = TERN_CPU_ARM_NEON;
 constexpr uint64_t dotprod = TERN_CPU_ARM_DOTPROD;
 constexpr uint64_t i8mm = TERN_CPU_ARM_DOTPROD | TERN_CPU_ARM_I8MM;

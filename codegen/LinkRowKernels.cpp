@@ -28,7 +28,7 @@
 using namespace llvm;
 
 // Made by codegen/halide/CMakeLists.txt.
-extern "C" const char tern_halide_x86_64_v4_vnni[], tern_halide_x86_64_v4_vnni_end[];
+extern "C" const char tern_halide_x86_64_v4[], tern_halide_x86_64_v4_end[];
 extern "C" const char tern_halide_x86_64_v3[], tern_halide_x86_64_v3_end[];
 extern "C" const char tern_halide_x86_64[], tern_halide_x86_64_end[];
 extern "C" const char tern_halide_aarch64[], tern_halide_aarch64_end[];
@@ -43,7 +43,7 @@ struct Bitcode {
   const char *end;
 };
 const Bitcode kBitcode[] = {
-    {"x86-64-v4-vnni", tern_halide_x86_64_v4_vnni, tern_halide_x86_64_v4_vnni_end},
+    {"x86-64-v4", tern_halide_x86_64_v4, tern_halide_x86_64_v4_end},
     {"x86-64-v3", tern_halide_x86_64_v3, tern_halide_x86_64_v3_end},
     {"x86-64", tern_halide_x86_64, tern_halide_x86_64_end},
     {"aarch64", tern_halide_aarch64, tern_halide_aarch64_end},

@@ -12,6 +12,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "tern/abi.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/bit.h"
 
 #include <cstddef>
 
@@ -321,15 +322,16 @@ void MatmulEmitter::emitPanel(Value begin, Value end) {
     emitPasses(begin, end,
                [&](Value block, Value lane) { emitBody({block, lane, token, tokens}); });
   };
-  forLoop(b.i64(0), b.bitAnd(m, b.i64(-row.mr)), row.mr,
-          [&](Value token) { takeTokens(token, row.mr); });
-  for (int64_t tokens = row.mr / 2; tokens >= 1; tokens /= 2) {
-    Value bit = b.bitAnd(m, b.i64(tokens));
+  Value rest = arith::RemUIOp::create(b, m, b.i64(row.mr)), whole = b.sub(m, rest);
+  forLoop(b.i64(0), whole, row.mr, [&](Value token) { takeTokens(token, row.mr); });
+  for (auto tokens = static_cast<int64_t>(llvm::bit_floor<uint64_t>(row.mr - 1)); tokens >= 1;
+       tokens /= 2) {
+    Value bit = b.bitAnd(rest, b.i64(tokens));
     Value present = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, bit, b.i64(0));
     auto tail = scf::IfOp::create(b, present, /*withElseRegion=*/false);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPoint(tail.thenYield());
-    takeTokens(b.bitAnd(m, b.i64(-2 * tokens)), tokens);
+    takeTokens(b.add(whole, b.bitAnd(rest, b.i64(-2 * tokens))), tokens);
   }
 }
 
@@ -521,7 +523,9 @@ LLVM::LLVMFuncOp emitKernel(ModuleOp module, const KernelRow &row, StringRef sym
     function.setArgAttr(0, attribute, b.getUnitAttr());
   b.setInsertionPointToStart(function.addEntryBlock(b));
   std::unique_ptr<DotTile> tile = row.makeTile(row.mr);
+  tile->enter(b);
   MatmulEmitter(b, row, *tile, function.getArgument(0)).emit();
+  tile->leave(b);
   LLVM::ReturnOp::create(b, ValueRange{});
   return function;
 }

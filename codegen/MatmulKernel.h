@@ -75,6 +75,9 @@ public:
   /// Turns in which a group's tiles are walked, each with a state of its own.
   int64_t slices = 1;
 
+  /// Code for the kernel's first and last moment: whatever it needs beyond the state.
+  virtual void enter(KernelBuilder &) {}
+  virtual void leave(KernelBuilder &) {}
   /// The state for `tokens` token rows, which holds the sums `initial`, [token][part]; no sums are
   /// zeros. Tiles with a `maxTiles` or on floats always start from zeros.
   virtual llvm::SmallVector<mlir::Value> start(KernelBuilder &b, int64_t tokens,

@@ -15,6 +15,11 @@
 #include "llvm/TargetParser/Host.h"
 #include "llvm/TargetParser/Triple.h"
 
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 using namespace llvm;
 
 namespace tern {
@@ -34,6 +39,7 @@ constexpr FeatureBit kFeatureBits[] = {
     {TERN_CPU_X86_AVX512, "avx512f,avx512cd,avx512bw,avx512dq,avx512vl"},
     {TERN_CPU_X86_AVX512VNNI, "avx512vnni"},
     {TERN_CPU_X86_AVX512VBMI, "avx512vbmi"},
+    {TERN_CPU_X86_AMXINT8, "amx-tile,amx-int8"},
     {TERN_CPU_ARM_NEON, "neon"},
     {TERN_CPU_ARM_DOTPROD, "dotprod"},
     {TERN_CPU_ARM_I8MM, "i8mm"},
@@ -44,6 +50,16 @@ constexpr const char *kArmLinux = "aarch64-unknown-linux-gnu";
 constexpr const char *kMac = "arm64-apple-macosx11.0.0";
 constexpr const char *kEveryArmLevel = "aarch64-linux";
 
+/// The system saves the registers of AMX for processes only that asked.
+bool requestAmx() {
+#if defined(__x86_64__) && defined(__linux__)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
 uint64_t hostFeatures() {
   const StringMap<bool> host = sys::getHostCPUFeatures();
   uint64_t bits = 0;
@@ -53,6 +69,8 @@ uint64_t hostFeatures() {
     if (all_of(names, [&](StringRef name) { return host.lookup(name); }))
       bits |= feature.bit;
   }
+  if ((bits & TERN_CPU_X86_AMXINT8) && !requestAmx())
+    bits &= ~TERN_CPU_X86_AMXINT8;
   return bits;
 }
 
@@ -60,8 +78,9 @@ uint64_t hostFeatures() {
 std::vector<Target> hostArchitectureTargets() {
   const Triple host(sys::getDefaultTargetTriple());
   std::vector<Target> targets;
-  copy_if(allTargets(), std::back_inserter(targets),
-          [&](const Target &target) { return Triple(target.triple).getArch() == host.getArch(); });
+  copy_if(allTargets(), std::back_inserter(targets), [&](const Target &target) {
+    return Triple(target.triple).getArch() == host.getArch() && !target.byNameOnly;
+  });
   return targets;
 }
 
@@ -102,11 +121,20 @@ constexpr uint64_t kI8mm = kDotProd | TERN_CPU_ARM_I8MM;
 ArrayRef<Target> allTargets() {
   // Generic CPU names rather than the build machine's: the same code everywhere. 512-bit vectors
   // are asked for because x86-64-v4 is tuned for CPUs that slow down with them.
-  constexpr uint64_t kV3 = TERN_CPU_X86_SSE41 | TERN_CPU_X86_AVX2;
+  constexpr uint64_t kV2 = TERN_CPU_X86_SSE41, kV3 = kV2 | TERN_CPU_X86_AVX2;
+  constexpr uint64_t kV4 = kV3 | TERN_CPU_X86_AVX512;
   static const Target targets[] = {
+      {"x86-64-v4-amx", kX86Linux, "x86-64-v4", "+avx512vnni,+amx-tile,+amx-int8,-prefer-256-bit",
+       kV4 | TERN_CPU_X86_AVX512VNNI | TERN_CPU_X86_AMXINT8, "x86-64-v4", /*tune=*/"",
+       /*byNameOnly=*/true},
       {"x86-64-v4-vnni", kX86Linux, "x86-64-v4", "+avx512vnni,-prefer-256-bit",
-       kV3 | TERN_CPU_X86_AVX512 | TERN_CPU_X86_AVX512VNNI, "x86-64-v4-vnni"},
+       kV4 | TERN_CPU_X86_AVX512VNNI, "x86-64-v4"},
+      {"x86-64-v3-vnni", kX86Linux, "x86-64-v3", "+avxvnni", kV3 | TERN_CPU_X86_AVXVNNI,
+       "x86-64-v3"},
+      {"x86-64-v4", kX86Linux, "x86-64-v4", "-prefer-256-bit", kV4, "x86-64-v4"},
       {"x86-64-v3", kX86Linux, "x86-64-v3", "", kV3, "x86-64-v3"},
+      // Of x86-64-v2 only what its kernels use, which more CPUs have.
+      {"x86-64-v2", kX86Linux, "x86-64", "+ssse3,+sse4.1", kV2, "x86-64"},
       {"x86-64", kX86Linux, "x86-64", "", 0, "x86-64"},
       armLevel("aarch64-i8mm", kArmLinux, kI8mm, "neoverse-v1"),
       armLevel("aarch64-dotprod", kArmLinux, kDotProd, "neoverse-n1"),

@@ -27,13 +27,15 @@ struct Target {
   uint64_t cpuFeatures = 0; ///< TERN_CPU_* of abi.h
   std::string rowKernels;   ///< which Halide bitcode: "x86-64-v3"
   std::string tune = "";    ///< the CPU whose timing code is scheduled for; empty: `cpu`
+  bool byNameOnly = false;  ///< neither `host` nor `all` take it: it was executed nowhere
 };
 
 /// Every level Tern makes code for, best first within an architecture.
 llvm::ArrayRef<Target> allTargets();
 /// CPUs by name: a level each, scheduled for that CPU. Best first within an architecture.
 llvm::ArrayRef<Target> namedCpus();
-/// "host" (the best level of this CPU), "all" (every level of the host's architecture), or names
+/// "host" (the best level of this CPU), "all" (every level of the host's architecture; neither has
+/// levels that were executed nowhere), or names
 /// of levels and CPUs separated by commas; "aarch64-linux" stands for all levels of 64-bit ARM.
 /// Best first, each once.
 llvm::Expected<std::vector<Target>> parseTargets(llvm::StringRef text);

@@ -15,6 +15,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #elif defined(__aarch64__) && defined(__APPLE__)
 #include <sys/sysctl.h>
 #elif defined(__aarch64__)
@@ -51,6 +53,15 @@ uint64_t savedState() {
   return uint64_t(high) << 32 | low;
 }
 
+/// Whether the system lets this process use AMX, whose registers it saves for those only that
+/// asked.
+bool requestAmx(uint64_t state) {
+  constexpr uint64_t kTileState = 0x60000;
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  return (state & kTileState) == kTileState &&
+         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
 uint64_t detect() {
   uint64_t features = 0;
   Registers basic = cpuid(1, 0), extended = cpuid(7, 0), more = cpuid(7, 1);
@@ -75,6 +86,9 @@ uint64_t detect() {
     features |= TERN_CPU_X86_AVX512VBMI;
   if (all(extended.ecx, {11}))
     features |= TERN_CPU_X86_AVX512VNNI;
+  // edx of leaf 7: AMX-TILE 24, AMX-INT8 25.
+  if (all(extended.edx, {24, 25}) && requestAmx(state))
+    features |= TERN_CPU_X86_AMXINT8;
   return features;
 }
 
@@ -153,8 +167,8 @@ std::vector<int> tern::allowedCpus() {
 extern "C" uint64_t tern_cpu_features(void) { return cpuFeatures(); }
 
 extern "C" const char *tern_cpu_feature_name(uint32_t bit) {
-  static constexpr const char *x86[] = {"sse41",  "avx2",       "avxvnni",
-                                        "avx512", "avx512vnni", "avx512vbmi"};
+  static constexpr const char *x86[] = {"sse41",      "avx2",       "avxvnni", "avx512",
+                                        "avx512vnni", "avx512vbmi", "amxint8"};
   static constexpr const char *arm[] = {"dotprod", "i8mm", "sve2", "neon"};
   if (bit < std::size(x86))
     return x86[bit];

@@ -17,7 +17,7 @@
   .endm
 
   .section .rodata
-  embed tern_halide_x86_64_v4_vnni, "x86-64-v4-vnni.bc"
+  embed tern_halide_x86_64_v4, "x86-64-v4.bc"
   embed tern_halide_x86_64_v3, "x86-64-v3.bc"
   embed tern_halide_x86_64, "x86-64.bc"
   embed tern_halide_aarch64, "aarch64.bc"

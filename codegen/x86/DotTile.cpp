@@ -1,11 +1,11 @@
-//===- DotTile.cpp - tiles for AVX2 and AVX-512 VNNI ----------------------===//
+//===- DotTile.cpp - tiles of vpdpbusd, for AVX-VNNI and AVX-512 VNNI -----===//
 //
 // Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
-#include "codegen/MatmulKernel.h"
+#include "codegen/x86/VnniTile.h"
 
 using namespace mlir;
 
@@ -15,8 +15,12 @@ namespace {
 
 using Values = SmallVector<Value>;
 
+/// Adds four products of an unsigned and a signed byte to each 32-bit lane. One intrinsic means
+/// both encodings: the level's features choose.
 Value vpdpbusd(KernelBuilder &b, Value sum, Value codes, Value acts) {
-  return b.intrinsic("llvm.x86.avx512.vpdpbusd.512", b.vec(16, 32), {sum, codes, acts});
+  const bool wide = cast<VectorType>(sum.getType()).getNumElements() == 16;
+  return b.intrinsic(wide ? "llvm.x86.avx512.vpdpbusd.512" : "llvm.x86.avx512.vpdpbusd.256",
+                     sum.getType(), {sum, codes, acts});
 }
 
 /// GEMV: the four 2-bit fields of a byte are masked where they are, so four accumulators hold 1, 4,
@@ -24,96 +28,31 @@ Value vpdpbusd(KernelBuilder &b, Value sum, Value codes, Value acts) {
 /// 132104 / 4 columns (the limit of ternary.matmul) stay within 192 * 128 * 33026 < 2^30.
 class TwoBitStreamVnni : public DotTile {
 public:
-  TwoBitStreamVnni() : DotTile(/*lanes=*/16) { unroll = 2; }
+  /// Eight chains hide the latency of vpdpbusd: two tiles of one part, or a tile of two.
+  TwoBitStreamVnni(int64_t lanes, int64_t parts) : DotTile(lanes, parts) { unroll = 2 / parts; }
 
-  /// [unroll][slot]: twice four chains hide the latency of vpdpbusd.
+  /// [tile of the unrolled][slot][part].
   Values start(KernelBuilder &b, int64_t, ValueRange initial) const override {
-    Values state(unroll * 4, b.splat(b.vec(16, 32), 0));
+    Values state(unroll * 4 * parts, b.splat(b.vec(lanes, 32), 0));
     llvm::copy(initial, state.begin()); // of slot 0, whose sums are as large as they are
     return state;
   }
 
   Values step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts, int64_t count,
               int64_t) const override {
-    VectorType bytes = b.vec(64, 8);
+    VectorType bytes = b.vec(4 * lanes, 8);
     Values next(state);
     for (int64_t i = 0; i < count; ++i) {
-      Value fields = b.load(bytes, b.offset(tile, 64 * i), 64);
+      Values fields;
+      for (int64_t part = 0; part < parts; ++part)
+        fields.push_back(b.load(bytes, b.offset(tile, 64 * i + 4 * lanes * part),
+                                static_cast<unsigned>(4 * lanes)));
       for (int64_t slot = 0; slot < 4; ++slot) {
-        Value codes = b.bitAnd(fields, b.splat(bytes, static_cast<int8_t>(3 << (2 * slot))));
         Value x = b.broadcastActs(bytes, b.offset(acts[0], 16 * i + 4 * slot));
-        Value &sum = next[4 * i + slot];
-        sum = vpdpbusd(b, sum, codes, x);
-      }
-    }
-    return next;
-  }
-
-  Values finish(KernelBuilder &b, ValueRange state) const override {
-    Value total;
-    for (int64_t slot = 0; slot < 4; ++slot) {
-      Value sum = b.add(state[slot], state[4 + slot]);
-      if (slot)
-        sum = b.shiftRightArithmetic(sum, 2 * slot);
-      total = total ? b.add(total, sum) : sum;
-    }
-    return {total};
-  }
-};
-
-/// GEMM: a tile is unpacked once for all its token rows; one accumulator each.
-class TwoBitBlockVnni : public DotTile {
-public:
-  TwoBitBlockVnni() : DotTile(/*lanes=*/16) {}
-
-  Values start(KernelBuilder &b, int64_t tokens, ValueRange initial) const override {
-    return initial.empty() ? Values(tokens, b.splat(b.vec(16, 32), 0)) : Values(initial);
-  }
-
-  Values step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts, int64_t,
-              int64_t) const override {
-    VectorType bytes = b.vec(64, 8), words = b.vec(32, 16);
-    Value mask = b.splat(bytes, 3);
-    Value fields = b.load(words, tile, 64);
-    Values next(state);
-    for (int64_t slot = 0; slot < 4; ++slot) {
-      Value codes = b.bitAnd(b.bitcast(bytes, b.shiftRight(fields, 2 * slot)), mask);
-      for (auto [sum, row] : llvm::zip_equal(next, acts))
-        sum = vpdpbusd(b, sum, codes, b.broadcastActs(bytes, b.offset(row, 4 * slot)));
-    }
-    return next;
-  }
-
-  Values finish(KernelBuilder &, ValueRange state) const override { return Values(state); }
-};
-
-/// vpmaddubsw gives sums of two products of a code (0 .. 2) and an activation (-128 .. 127), -512
-/// .. 508: it cannot saturate, and 64 of them, 16 tiles, stay within -32768 .. 32512.
-class TwoBitAvx2 : public DotTile {
-public:
-  explicit TwoBitAvx2(int64_t parts) : DotTile(/*lanes=*/8, parts) { maxTiles = 16; }
-
-  /// 16-bit sums, two a row, [token][part].
-  Values start(KernelBuilder &b, int64_t tokens, ValueRange) const override {
-    return Values(tokens * parts, b.splat(b.vec(16, 16), 0));
-  }
-
-  Values step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts, int64_t,
-              int64_t) const override {
-    VectorType bytes = b.vec(32, 8), words = b.vec(16, 16);
-    Value mask = b.splat(bytes, 3);
-    Values fields, next(state);
-    for (int64_t part = 0; part < parts; ++part)
-      fields.push_back(b.load(words, b.offset(tile, 32 * part), 32));
-    for (int64_t slot = 0; slot < 4; ++slot) {
-      Values codes = llvm::map_to_vector(fields, [&](Value field) -> Value {
-        return b.bitAnd(b.bitcast(bytes, b.shiftRight(field, 2 * slot)), mask);
-      });
-      for (auto [token, row] : llvm::enumerate(acts)) {
-        Value x = b.broadcastActs(bytes, b.offset(row, 4 * slot));
+        Value mask = b.splat(bytes, static_cast<int8_t>(3 << (2 * slot)));
         for (int64_t part = 0; part < parts; ++part) {
-          Value &sum = next[token * parts + part];
-          sum = b.add(sum, b.intrinsic("llvm.x86.avx2.pmadd.ub.sw", words, {codes[part], x}));
+          Value &sum = next[(4 * i + slot) * parts + part];
+          sum = vpdpbusd(b, sum, b.bitAnd(fields[part], mask), x);
         }
       }
     }
@@ -121,25 +60,69 @@ public:
   }
 
   Values finish(KernelBuilder &b, ValueRange state) const override {
-    Value ones = b.splat(b.vec(16, 16), 1);
-    return llvm::map_to_vector(state, [&](Value sum) {
-      return b.intrinsic("llvm.x86.avx2.pmadd.wd", b.vec(8, 32), {sum, ones});
-    });
+    Values totals;
+    for (int64_t part = 0; part < parts; ++part) {
+      Value total;
+      for (int64_t slot = 0; slot < 4; ++slot) {
+        Value sum = state[slot * parts + part];
+        for (int64_t i = 1; i < unroll; ++i)
+          sum = b.add(sum, state[(4 * i + slot) * parts + part]);
+        if (slot)
+          sum = b.shiftRightArithmetic(sum, 2 * slot);
+        total = total ? b.add(total, sum) : sum;
+      }
+      totals.push_back(total);
+    }
+    return totals;
   }
 };
 
+std::unique_ptr<DotTile> makeStream(int64_t lanes) {
+  return std::make_unique<TwoBitStreamVnni>(lanes, /*parts=*/16 / lanes);
+}
+
 } // namespace
+
+Value loadTwoBit(KernelBuilder &b, Value tile, int64_t lanes) {
+  return b.load(b.vec(2 * lanes, 16), tile, static_cast<unsigned>(4 * lanes));
+}
+
+Value unpackTwoBit(KernelBuilder &b, Value fields, int64_t slot) {
+  VectorType bytes = b.vec(2 * cast<VectorType>(fields.getType()).getNumElements(), 8);
+  return b.bitAnd(b.bitcast(bytes, b.shiftRight(fields, 2 * slot)), b.splat(bytes, 3));
+}
+
+Values TwoBitBlockVnni::start(KernelBuilder &b, int64_t tokens, ValueRange initial) const {
+  return initial.empty() ? Values(tokens, b.splat(b.vec(lanes, 32), 0)) : Values(initial);
+}
+
+Values TwoBitBlockVnni::step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts,
+                             int64_t, int64_t) const {
+  Values next(state);
+  Value fields = loadTwoBit(b, tile, lanes);
+  for (int64_t slot = 0; slot < 4; ++slot) {
+    Value codes = unpackTwoBit(b, fields, slot);
+    for (auto [sum, row] : llvm::zip_equal(next, acts)) {
+      Value x = b.broadcastActs(b.vec(4 * lanes, 8), b.offset(row, 4 * slot));
+      sum = vpdpbusd(b, sum, codes, x);
+    }
+  }
+  return next;
+}
+
+Values TwoBitBlockVnni::finish(KernelBuilder &, ValueRange state) const { return Values(state); }
 
 std::unique_ptr<DotTile> makeDotTile_two_bit_avx512vnni(int64_t mr) {
   if (mr == 1)
-    return std::make_unique<TwoBitStreamVnni>();
-  return std::make_unique<TwoBitBlockVnni>();
+    return makeStream(16);
+  return std::make_unique<TwoBitBlockVnni>(/*lanes=*/16);
 }
 
-/// One token row takes whole tiles, so that it reads one ascending stream; several token rows take
-/// half a tile at a time, so that the unpacked codes and all sums fit 16 registers.
-std::unique_ptr<DotTile> makeDotTile_two_bit_avx2(int64_t mr) {
-  return std::make_unique<TwoBitAvx2>(/*parts=*/mr == 1 ? 2 : 1);
+/// Half a tile at a time: twelve sums hide the latency of vpdpbusd and fill the 16 registers.
+std::unique_ptr<DotTile> makeDotTile_two_bit_avxvnni(int64_t mr) {
+  if (mr == 1)
+    return makeStream(8);
+  return std::make_unique<TwoBitBlockVnni>(/*lanes=*/8);
 }
 
 } // namespace tern

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/KernelTable.h"
+#include "tests/support/AmxEmulation.h"
 #include "tests/support/KernelJit.h"
 #include "tests/support/KernelSweep.h"
 
@@ -18,14 +19,36 @@ using namespace tern::test;
 
 namespace {
 
+/// A target that this CPU runs but for AMX.
+bool needsEmulation(const Target &target) {
+  constexpr uint64_t amx = TERN_CPU_X86_AMXINT8;
+  return (target.cpuFeatures & amx) && !hostCanRun(amx) && hostCanRun(target.cpuFeatures & ~amx);
+}
+
+bool takes(const Target &target, const KernelRow &row) {
+  return selectKernel(target, row.packing, row.acts, row.isGemv()) == &row;
+}
+
+void removeRowsNotTaken(const Target &target, llvm::Module &module) {
+  for (const KernelRow &row : allKernels())
+    if (llvm::Function *function = module.getFunction(row.name); function && !takes(target, row))
+      function->eraseFromParent();
+}
+
 /// Compiled once for each target that this CPU can run.
 const std::map<std::string, std::unique_ptr<KernelJit>> &jits() {
   static const auto compiled = [] {
     std::map<std::string, std::unique_ptr<KernelJit>> result;
     for (const Target &target : allTargets()) {
-      if (!hostCanRun(target.cpuFeatures))
+      if (!needsEmulation(target) && !hostCanRun(target.cpuFeatures))
         continue;
-      auto jit = KernelJit::compile(target);
+      const bool emulated = needsEmulation(target);
+      auto jit =
+          KernelJit::compile(emulated ? withoutAmx(target) : target, [&](llvm::Module &module) {
+            removeRowsNotTaken(target, module);
+            if (emulated)
+              emulateAmx(module);
+          });
       if (jit)
         result[target.name] = std::move(*jit);
       else
@@ -36,12 +59,14 @@ const std::map<std::string, std::unique_ptr<KernelJit>> &jits() {
   return compiled;
 }
 
-/// One row, once for each target.
-std::vector<SweptKernel::Function> compiled(const char *name) {
+/// One row, once for each target that takes it.
+std::vector<SweptKernel::Function> compiled(const KernelRow &row) {
   std::vector<SweptKernel::Function> functions;
-  for (const auto &[target, jit] : jits())
-    if (tern_matmul_fn run = jit->find(name))
-      functions.push_back({target, run});
+  for (const Target &target : allTargets()) {
+    auto jit = jits().find(target.name);
+    if (jit != jits().end() && takes(target, row))
+      functions.push_back({target.name, jit->second->find(row.name)});
+  }
   return functions;
 }
 
@@ -50,7 +75,7 @@ protected:
   void everything(const char *name) {
     const KernelRow *row = findKernel(name);
     ASSERT_NE(row, nullptr) << name;
-    KernelSweep sweep({row->name, row->packing, row->acts, row->mr, compiled(name)});
+    KernelSweep sweep({row->name, row->packing, row->acts, row->mr, compiled(*row)});
     if (sweep.kernel.functions.empty())
       GTEST_SKIP() << "this CPU cannot run " << name << ", which needs "
                    << describeCpuFeatures(row->cpuFeatures);
@@ -84,6 +109,13 @@ TEST(KernelTable, HasAGemvAndAGemmThatEveryTargetRunsForEveryPacking) {
             << row.name << target.name;
 }
 
+TEST(KernelTable, HasNoRowThatNoTargetTakes) {
+  for (const KernelRow &row : allKernels())
+    EXPECT_TRUE(llvm::any_of(allTargets(), [&](const Target &target) {
+      return takes(target, row);
+    })) << row.name;
+}
+
 TEST(KernelTable, SelectsTheBestRowAndSaysWhyOthersWereRefused) {
   llvm::Expected<std::vector<Target>> targets = parseTargets("x86-64-v4-vnni,x86-64-v3");
   ASSERT_TRUE(static_cast<bool>(targets));
@@ -98,7 +130,9 @@ TEST(KernelTable, SelectsTheBestRowAndSaysWhyOthersWereRefused) {
   ASSERT_NE(second, nullptr);
   EXPECT_STREQ(second->name, "matmul_two_bit_1x16x16_avx2");
   EXPECT_EQ(why, "matmul_two_bit_1x16x16_avx512vnni needs "
-                 "avx512f,avx512cd,avx512bw,avx512dq,avx512vl,avx512vnni");
+                 "avx512f,avx512cd,avx512bw,avx512dq,avx512vl,avx512vnni, "
+                 "matmul_two_bit_1x16x16_avxvnni needs avxvnni, matmul_two_bit_1x16x16_avx512 "
+                 "needs avx512f,avx512cd,avx512bw,avx512dq,avx512vl");
   EXPECT_EQ(selectKernel(targets->front(), Packing{Packing::Kind::TwoBit, 8, 16}, Acts::Int8, true),
             nullptr);
   EXPECT_STREQ(selectKernel(targets->front(), Packing{}, Acts::Float, /*gemv=*/false)->name,

@@ -31,7 +31,7 @@ TEST(Target, ListsComeBackBestFirstAndEachOnce) {
 
 TEST(Target, AllIsEveryLevelOfThisArchitecture) {
 #ifdef __x86_64__
-  EXPECT_EQ(names("all"), "x86-64-v4-vnni x86-64-v3 x86-64");
+  EXPECT_EQ(names("all"), "x86-64-v4-vnni x86-64-v3-vnni x86-64-v4 x86-64-v3 x86-64-v2 x86-64");
 #endif
 }
 
@@ -76,8 +76,9 @@ TEST(Target, OneLibraryIsOfOneSystem) {
 
 TEST(Target, UnknownNamesAreRefusedWithTheKnownOnes) {
   const std::string known =
-      "expected host, all or some of aarch64-linux, x86-64-v4-vnni, x86-64-v3, x86-64, "
-      "aarch64-i8mm, aarch64-dotprod, aarch64, neoverse-v2, neoverse-v1, neoverse-n1, cortex-a76, "
+      "expected host, all or some of aarch64-linux, x86-64-v4-amx, x86-64-v4-vnni, "
+      "x86-64-v3-vnni, x86-64-v4, x86-64-v3, x86-64-v2, x86-64, aarch64-i8mm, aarch64-dotprod, "
+      "aarch64, neoverse-v2, neoverse-v1, neoverse-n1, cortex-a76, "
       "cortex-a72, cortex-a53, apple-m2, apple-m1";
   EXPECT_EQ(names("x86-64-v3,pdp11"), "error: unknown target 'pdp11', " + known);
   EXPECT_EQ(names(""), "error: unknown target '', " + known);
@@ -85,9 +86,11 @@ TEST(Target, UnknownNamesAreRefusedWithTheKnownOnes) {
 
 TEST(Target, BetterLevelsNeedMore) {
   llvm::ArrayRef<Target> targets = allTargets();
-  for (size_t i = 1; i < targets.size(); ++i)
-    if (sameSystem(targets[i], targets[i - 1]))
-      EXPECT_EQ(targets[i].cpuFeatures & ~targets[i - 1].cpuFeatures, 0u) << targets[i].name;
+  for (size_t i = 0; i < targets.size(); ++i)
+    for (size_t better = 0; better < i; ++better)
+      if (sameSystem(targets[i], targets[better]))
+        EXPECT_NE(targets[better].cpuFeatures & ~targets[i].cpuFeatures, 0u)
+            << targets[i].name << " would never be chosen after " << targets[better].name;
   EXPECT_EQ(llvm::cantFail(parseTargets("x86-64")).front().cpuFeatures, 0u);
   EXPECT_EQ(llvm::cantFail(parseTargets("aarch64")).front().cpuFeatures, TERN_CPU_ARM_NEON);
   EXPECT_EQ(describeCpuFeatures(TERN_CPU_X86_AVX512VNNI), "avx512vnni");

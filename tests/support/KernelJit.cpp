@@ -76,7 +76,8 @@ Expected<std::unique_ptr<Module>> translateKernels(const Target &target, LLVMCon
   return result;
 }
 
-Expected<std::unique_ptr<KernelJit>> KernelJit::compile(const Target &target) {
+Expected<std::unique_ptr<KernelJit>> KernelJit::compile(const Target &target,
+                                                        function_ref<void(Module &)> change) {
   orc::JITTargetMachineBuilder machineBuilder = machineFor(target);
   auto machine = machineBuilder.createTargetMachine();
   if (!machine)
@@ -85,7 +86,13 @@ Expected<std::unique_ptr<KernelJit>> KernelJit::compile(const Target &target) {
   auto module = translateKernels(target, *context);
   if (!module)
     return module.takeError();
+  if (change)
+    change(**module);
   optimise(**module, **machine);
+  SmallVector<const char *> names;
+  for (const KernelRow &row : allKernels())
+    if ((*module)->getFunction(row.name))
+      names.push_back(row.name);
   auto jit = orc::LLJITBuilder().setJITTargetMachineBuilder(machineBuilder).create();
   if (!jit)
     return jit.takeError();
@@ -93,13 +100,11 @@ Expected<std::unique_ptr<KernelJit>> KernelJit::compile(const Target &target) {
   impl->jit = std::move(*jit);
   if (Error error = impl->jit->addIRModule({std::move(*module), std::move(context)}))
     return std::move(error);
-  for (const KernelRow &row : allKernels()) {
-    if (row.cpuFeatures & ~target.cpuFeatures)
-      continue;
-    auto address = impl->jit->lookup(row.name);
+  for (const char *name : names) {
+    auto address = impl->jit->lookup(name);
     if (!address)
       return address.takeError();
-    impl->functions[row.name] = address->toPtr<tern_matmul_fn>();
+    impl->functions[name] = address->toPtr<tern_matmul_fn>();
   }
   return std::unique_ptr<KernelJit>(new KernelJit(std::move(impl)));
 }

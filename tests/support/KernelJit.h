@@ -10,6 +10,7 @@
 
 #include "codegen/Target.h"
 #include "tern/abi.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/Error.h"
@@ -26,7 +27,9 @@ llvm::Expected<std::unique_ptr<llvm::Module>> translateKernels(const Target &tar
 /// Every row of the kernel table that a target can run, compiled for it into this process.
 class KernelJit {
 public:
-  static llvm::Expected<std::unique_ptr<KernelJit>> compile(const Target &target);
+  /// `change` gets the kernels before they are optimised; it may take some out.
+  static llvm::Expected<std::unique_ptr<KernelJit>>
+  compile(const Target &target, llvm::function_ref<void(llvm::Module &)> change = {});
   ~KernelJit();
 
   /// NULL for a row that the target cannot run.

@@ -28,6 +28,7 @@ extern "C" {
 #define TERN_CPU_X86_AVX512 (UINT64_C(1) << 3) /* F, CD, BW, DQ, VL */
 #define TERN_CPU_X86_AVX512VNNI (UINT64_C(1) << 4)
 #define TERN_CPU_X86_AVX512VBMI (UINT64_C(1) << 5)
+#define TERN_CPU_X86_AMXINT8 (UINT64_C(1) << 6) /* AMX-TILE, AMX-INT8, and the system's leave */
 #define TERN_CPU_ARM_DOTPROD (UINT64_C(1) << 32)
 #define TERN_CPU_ARM_I8MM (UINT64_C(1) << 33)
 #define TERN_CPU_ARM_SVE2 (UINT64_C(1) << 34)

@@ -1,0 +1,35 @@
+//===- VnniTile.h - the GEMM tile of vpdpbusd -------------------*- C++ -*-===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TERN_CODEGEN_X86_VNNITILE_H
+#define TERN_CODEGEN_X86_VNNITILE_H
+
+#include "codegen/MatmulKernel.h"
+
+namespace tern {
+
+/// GEMM: a tile is unpacked once for all its token rows; one accumulator each.
+class TwoBitBlockVnni : public DotTile {
+public:
+  explicit TwoBitBlockVnni(int64_t lanes) : DotTile(lanes) {}
+
+  llvm::SmallVector<mlir::Value> start(KernelBuilder &b, int64_t tokens,
+                                       mlir::ValueRange initial) const override;
+  llvm::SmallVector<mlir::Value> step(KernelBuilder &b, mlir::ValueRange state, mlir::Value tile,
+                                      mlir::ValueRange acts, int64_t count,
+                                      int64_t slice) const override;
+  llvm::SmallVector<mlir::Value> finish(KernelBuilder &b, mlir::ValueRange state) const override;
+};
+
+/// A two-bit tile as it lies in memory.
+mlir::Value loadTwoBit(KernelBuilder &b, mlir::Value tile, int64_t lanes);
+/// The codes of one of its four column slots as bytes, [row][column mod 4].
+mlir::Value unpackTwoBit(KernelBuilder &b, mlir::Value fields, int64_t slot);
+
+} // namespace tern
+
+#endif // TERN_CODEGEN_X86_VNNITILE_H
