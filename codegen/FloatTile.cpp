@@ -16,6 +16,8 @@ using Values = SmallVector<Value>;
 
 /// Partial sums of a group.
 static constexpr int64_t kSums = 4;
+/// Of a tile: bytes and columns.
+static constexpr int64_t kTileBytes = 64, kColumns = 16;
 
 Value FloatTile::activation(KernelBuilder &b, Value row, int64_t column) const {
   Value x = b.load(b.getF32Type(), b.offset(row, 4 * column), /*alignment=*/4);
@@ -30,8 +32,16 @@ Values FloatTile::start(KernelBuilder &b, int64_t tokens, ValueRange) const {
   return Values(kSums / slices * tokens * parts, b.splatFloat(floats(b), 0.0f));
 }
 
-Values FloatTile::step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts, int64_t,
-                       int64_t slice) const {
+Values FloatTile::step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts,
+                       int64_t count, int64_t slice) const {
+  Values next(state);
+  for (int64_t i = 0; i < count; ++i)
+    next = stepTile(b, next, b.offset(tile, i * kTileBytes), acts, i * kColumns, slice);
+  return next;
+}
+
+Values FloatTile::stepTile(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts,
+                           int64_t column, int64_t slice) const {
   const int64_t sums = kSums / slices, tokens = static_cast<int64_t>(acts.size());
   Values words, next(state);
   for (int64_t part = 0; part < parts; ++part)
@@ -43,7 +53,7 @@ Values FloatTile::step(KernelBuilder &b, ValueRange state, Value tile, ValueRang
         llvm::map_to_vector(words, [&](Value word) { return decode(b, word, j); });
     for (int64_t slot = 0; slot < 4; ++slot)
       for (int64_t token = 0; token < tokens; ++token) {
-        Value spread = activation(b, acts[token], 4 * slot + j);
+        Value spread = activation(b, acts[token], column + 4 * slot + j);
         for (int64_t part = 0; part < parts; ++part) {
           Value &sum = next[(i * tokens + token) * parts + part];
           sum = accumulate(b, trits[part][slot], spread, sum);

@@ -46,6 +46,12 @@ protected:
   virtual mlir::Value activation(KernelBuilder &b, mlir::Value row, int64_t column) const;
 
   mlir::VectorType floats(KernelBuilder &b) const;
+
+private:
+  /// One tile, whose first column is activation `column`.
+  llvm::SmallVector<mlir::Value> stepTile(KernelBuilder &b, mlir::ValueRange state,
+                                          mlir::Value tile, mlir::ValueRange acts, int64_t column,
+                                          int64_t slice) const;
 };
 
 } // namespace tern

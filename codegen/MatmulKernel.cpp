@@ -173,9 +173,14 @@ constexpr int64_t kBaseRows = 4;
 /// Row blocks whose weights a GEMM keeps in the second-level cache while all tokens pass by.
 constexpr int64_t kPanelBlocks = 16;
 
+/// Bytes on the stack for the unpacked tiles of a pass: those of 16384 columns on ARM. Longer rows
+/// are unpacked anew for each group of token rows.
+constexpr int64_t kUnpackedRoom = 256 << 10;
+
 /// Emits one kernel. GEMV: row blocks in order, weights one ascending stream. GEMM: panels of row
 /// blocks; in each, groups of token rows, which stay in the first-level cache; in each, the
-/// panel's row blocks. Then for each group: the tiles.
+/// panel's row blocks. Tiles that can be unpacked beforehand: passes; in each, once its tiles,
+/// then groups of token rows. Then for each scale group: the tiles.
 class MatmulEmitter {
 public:
   MatmulEmitter(KernelBuilder &b, const KernelRow &row, const DotTile &tile, Value args)
@@ -191,11 +196,14 @@ private:
     Value block, lane; ///< row block, and the pass's first row in it
     Value token;       ///< first of `tokens`
     int64_t tokens;
+    Value unpacked = {}; ///< the pass's tiles, if they are read unpacked
   };
   using Values = SmallVector<Value>;
 
   void readArgs();
-  void emitPanel(Value begin, Value end);
+  void emitPanels(int64_t widest);
+  void emitUnpacked();
+  void emitTokens(int64_t widest, function_ref<void(Value token, int64_t tokens)> body);
   void emitPasses(Value begin, Value end, function_ref<void(Value block, Value lane)> body);
   void emitBody(const Place &place);
   Values emitGroups(const Place &place);
@@ -208,6 +216,10 @@ private:
                    ValueRange state, int64_t slice = 0);
   void emitEpilogue(const Place &place, ValueRange totals);
 
+  /// The widest group of token rows left over by groups of `widest`, a power of two.
+  static int64_t tailTokens(int64_t widest) {
+    return static_cast<int64_t>(llvm::bit_floor(static_cast<uint64_t>(widest - 1)));
+  }
   /// Whether activations have a scale a group, and not one a token.
   bool groupsActs() const { return row.acts == Acts::Int8Groups; }
   Value field(Type type, size_t byteOffset) {
@@ -238,6 +250,7 @@ private:
   Value weight, scale, acts, rowScales, offsets, residual, out;
   Value actsStride, offsetsStride, rowScalesStride, outStride, m, blockBegin, blockEnd, kTiles;
   Value groups, scaleGroups, scaleBytes, halfScales, groupTiles, scaleRatio, totalsStart;
+  Value room; ///< for the unpacked tiles of a pass
 };
 
 void MatmulEmitter::forLoop(Value begin, Value end, int64_t step, function_ref<void(Value)> body) {
@@ -301,8 +314,43 @@ void MatmulEmitter::emit() {
     return emitPasses(blockBegin, blockEnd, [&](Value block, Value lane) {
       forLoop(b.i64(0), m, 1, [&](Value token) { emitBody({block, lane, token, 1}); });
     });
+  if (tile.unpackedBytes == 0)
+    return emitPanels(row.mr);
+  room = LLVM::AllocaOp::create(b, weight.getType(), b.getI8Type(), b.i64(kUnpackedRoom),
+                                /*alignment=*/64);
+  Value fits = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, kTiles,
+                                     b.i64(kUnpackedRoom / tile.unpackedBytes));
+  Value many = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, m, b.i64(row.mr));
+  auto choice = scf::IfOp::create(b, arith::AndIOp::create(b, fits, many), /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(choice.thenBlock());
+  emitUnpacked();
+  b.setInsertionPointToStart(choice.elseBlock());
+  emitPanels(tailTokens(row.mr));
+}
+
+void MatmulEmitter::emitPanels(int64_t widest) {
   forLoop(blockBegin, blockEnd, kPanelBlocks, [&](Value begin) {
-    emitPanel(begin, b.min(b.add(begin, b.i64(kPanelBlocks)), blockEnd));
+    Value end = b.min(b.add(begin, b.i64(kPanelBlocks)), blockEnd);
+    emitTokens(widest, [&](Value token, int64_t tokens) {
+      emitPasses(begin, end,
+                 [&](Value block, Value lane) { emitBody({block, lane, token, tokens}); });
+    });
+  });
+}
+
+/// A single token row left over takes packed tiles.
+void MatmulEmitter::emitUnpacked() {
+  const int64_t tileBytes = row.packing.tileBytes();
+  emitPasses(blockBegin, blockEnd, [&](Value block, Value lane) {
+    Value packed = element(element(weight, b.mul(block, kTiles), tileBytes), lane, 4);
+    forLoop(b.i64(0), kTiles, 1, [&](Value index) {
+      tile.writeUnpacked(b, element(packed, index, tileBytes),
+                         element(room, index, tile.unpackedBytes));
+    });
+    emitTokens(row.mr, [&](Value token, int64_t tokens) {
+      emitBody({block, lane, token, tokens, tokens == 1 ? Value() : room});
+    });
   });
 }
 
@@ -317,21 +365,18 @@ void MatmulEmitter::emitPasses(Value begin, Value end,
   });
 }
 
-void MatmulEmitter::emitPanel(Value begin, Value end) {
-  auto takeTokens = [&](Value token, int64_t tokens) {
-    emitPasses(begin, end,
-               [&](Value block, Value lane) { emitBody({block, lane, token, tokens}); });
-  };
-  Value rest = arith::RemUIOp::create(b, m, b.i64(row.mr)), whole = b.sub(m, rest);
-  forLoop(b.i64(0), whole, row.mr, [&](Value token) { takeTokens(token, row.mr); });
-  for (auto tokens = static_cast<int64_t>(llvm::bit_floor<uint64_t>(row.mr - 1)); tokens >= 1;
-       tokens /= 2) {
+/// All token rows: as many as possible in groups of `widest`, then in powers of two.
+void MatmulEmitter::emitTokens(int64_t widest,
+                               function_ref<void(Value token, int64_t tokens)> body) {
+  Value rest = arith::RemUIOp::create(b, m, b.i64(widest)), whole = b.sub(m, rest);
+  forLoop(b.i64(0), whole, widest, [&](Value token) { body(token, widest); });
+  for (int64_t tokens = tailTokens(widest); tokens >= 1; tokens /= 2) {
     Value bit = b.bitAnd(rest, b.i64(tokens));
     Value present = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, bit, b.i64(0));
     auto tail = scf::IfOp::create(b, present, /*withElseRegion=*/false);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPoint(tail.thenYield());
-    takeTokens(b.add(whole, b.bitAnd(rest, b.i64(-2 * tokens))), tokens);
+    body(b.add(whole, b.bitAnd(rest, b.i64(-2 * tokens))), tokens);
   }
 }
 
@@ -410,7 +455,8 @@ MatmulEmitter::Values MatmulEmitter::emitGroupSums(const Place &place, ValueRang
   const int64_t tileBytes = row.packing.tileBytes();
   Value firstTile = b.mul(group, groupTiles);
   Value blockWeight = element(weight, b.add(b.mul(place.block, kTiles), firstTile), tileBytes);
-  Value laneWeight = element(blockWeight, place.lane, 4);
+  Value laneWeight = place.unpacked ? element(place.unpacked, firstTile, tile.unpackedBytes)
+                                    : element(blockWeight, place.lane, 4);
   Values groupActs =
       llvm::map_to_vector(acts, [&](Value row0) { return element(row0, firstTile, tileActBytes); });
   Values initial;
@@ -440,8 +486,9 @@ MatmulEmitter::Values MatmulEmitter::emitGroupSums(const Place &place, ValueRang
 MatmulEmitter::Values MatmulEmitter::emitTiles(Value weight, ValueRange acts, Value begin,
                                                Value end, const Place &place, ValueRange state,
                                                int64_t slice) {
-  const bool streams = tile.lanes * tile.parts == row.packing.rows;
-  const int64_t tileBytes = row.packing.tileBytes(), bases = acts.size();
+  const bool streams = !place.unpacked && tile.lanes * tile.parts == row.packing.rows;
+  const int64_t tileBytes = place.unpacked ? tile.unpackedBytes : row.packing.tileBytes();
+  const int64_t bases = acts.size();
   auto take = [&](int64_t count) {
     return [&, count](Value index, ValueRange carried) {
       Values tokenActs, next;
@@ -450,14 +497,16 @@ MatmulEmitter::Values MatmulEmitter::emitTiles(Value weight, ValueRange acts, Va
         for (int64_t i = 0; i < std::min(kBaseRows, left); ++i)
           tokenActs.push_back(b.offset(base, b.mul(actsStride, b.i64(i))));
         Value stepped = b.offset(base, count * tileActBytes);
-        next.push_back(bases > 1 ? b.opaque(stepped) : stepped);
+        next.push_back(bases > 1 || place.unpacked ? b.opaque(stepped) : stepped);
       }
       Value first = element(weight, index, tileBytes);
       for (int64_t i = 0; streams && i < count; ++i)
         for (int64_t ahead : kPrefetchBytes)
           b.prefetch(b.offset(first, i * tileBytes + ahead));
-      llvm::append_range(next,
-                         tile.step(b, carried.drop_front(bases), first, tokenActs, count, slice));
+      ValueRange sofar = carried.drop_front(bases);
+      llvm::append_range(next, place.unpacked
+                                   ? tile.stepUnpacked(b, sofar, first, tokenActs, count)
+                                   : tile.step(b, sofar, first, tokenActs, count, slice));
       return next;
     };
   };

@@ -74,6 +74,9 @@ public:
   bool plain = false;
   /// Turns in which a group's tiles are walked, each with a state of its own.
   int64_t slices = 1;
+  /// Bytes of a tile as `writeUnpacked` writes it; 0: there is no such form. A row block is
+  /// unpacked once for many token rows; its tiles have to take one pass.
+  int64_t unpackedBytes = 0;
 
   /// Code for the kernel's first and last moment: whatever it needs beyond the state.
   virtual void enter(KernelBuilder &) {}
@@ -87,6 +90,15 @@ public:
   virtual llvm::SmallVector<mlir::Value> step(KernelBuilder &b, mlir::ValueRange state,
                                               mlir::Value tile, mlir::ValueRange acts,
                                               int64_t count, int64_t slice) const = 0;
+  /// Writes the tile's `unpackedBytes` to `out`, aligned to 16.
+  virtual void writeUnpacked(KernelBuilder &, mlir::Value /*tile*/, mlir::Value /*out*/) const {}
+  /// `step` on `count` unpacked tiles and two token rows or more.
+  virtual llvm::SmallVector<mlir::Value> stepUnpacked(KernelBuilder &, mlir::ValueRange /*state*/,
+                                                      mlir::Value /*tile*/,
+                                                      mlir::ValueRange /*acts*/,
+                                                      int64_t /*count*/) const {
+    return {};
+  }
   /// Sums as vectors of `lanes`, [token][part], from the states of all slices: of activation *
   /// code in i32, or of activation * trit in f32.
   virtual llvm::SmallVector<mlir::Value> finish(KernelBuilder &b, mlir::ValueRange state) const = 0;

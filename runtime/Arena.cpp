@@ -13,7 +13,7 @@
 using namespace tern;
 
 /// Smaller regions would waste most of a huge page.
-static constexpr uint64_t kHugePages = uint64_t(4) << 20;
+[[maybe_unused]] static constexpr uint64_t kHugePages = uint64_t(4) << 20;
 
 Arena::~Arena() {
   if (base)
@@ -30,8 +30,10 @@ Status Arena::create(uint64_t bytes, const char *what, Arena *out) {
                            format("cannot allocate %" PRIu64 " bytes for the %s", bytes, what));
     arena.base = static_cast<uint8_t *>(base);
     arena.bytes = bytes;
+#ifdef MADV_HUGEPAGE
     if (bytes >= kHugePages)
       madvise(base, bytes, MADV_HUGEPAGE);
+#endif
   }
   *out = std::move(arena);
   return {};

@@ -7,25 +7,39 @@
 
 #include "runtime/Cpu.h"
 
+#include <algorithm>
 #include <initializer_list>
 #include <iterator>
-#include <sched.h>
 
 #include "tern/tern.h"
 
+#if defined(__APPLE__)
+#include <sys/sysctl.h>
+#else
+#include <sched.h>
+#endif
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#elif defined(__aarch64__) && defined(__APPLE__)
-#include <sys/sysctl.h>
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) && !defined(__APPLE__)
 #include <sys/auxv.h>
 #endif
 
 using namespace tern;
 
 namespace {
+
+#if defined(__APPLE__)
+
+/// What the system says of itself; 0 where it knows no such name.
+int systemNumber(const char *name) {
+  int value = 0;
+  size_t bytes = sizeof(value);
+  return sysctlbyname(name, &value, &bytes, nullptr, 0) == 0 ? value : 0;
+}
+
+#endif
 
 #if defined(__x86_64__)
 
@@ -94,17 +108,11 @@ uint64_t detect() {
 
 #elif defined(__aarch64__) && defined(__APPLE__)
 
-bool reports(const char *name) {
-  int value = 0;
-  size_t bytes = sizeof(value);
-  return sysctlbyname(name, &value, &bytes, nullptr, 0) == 0 && value == 1;
-}
-
 uint64_t detect() {
   uint64_t features = TERN_CPU_ARM_NEON;
-  if (reports("hw.optional.arm.FEAT_DotProd"))
+  if (systemNumber("hw.optional.arm.FEAT_DotProd") == 1)
     features |= TERN_CPU_ARM_DOTPROD;
-  if (reports("hw.optional.arm.FEAT_I8MM"))
+  if (systemNumber("hw.optional.arm.FEAT_I8MM") == 1)
     features |= TERN_CPU_ARM_I8MM;
   return features;
 }
@@ -147,6 +155,21 @@ std::string tern::describeFeatures(uint64_t features) {
   return text.empty() ? "none" : text;
 }
 
+#if defined(__APPLE__)
+
+/// The fast cores: a barrier would make them wait for the slow ones. Threads cannot be pinned here.
+std::vector<int> tern::allowedCpus() {
+  int count = systemNumber("hw.perflevel0.logicalcpu");
+  if (count <= 0)
+    count = systemNumber("hw.logicalcpu");
+  std::vector<int> cpus;
+  for (int i = 0; i < std::max(count, 1); ++i)
+    cpus.push_back(i);
+  return cpus;
+}
+
+#else
+
 std::vector<int> tern::allowedCpus() {
   // Machines with more processors than cpu_set_t has room for need a larger set.
   for (size_t capacity = 1024; capacity <= 65536; capacity *= 4) {
@@ -163,6 +186,8 @@ std::vector<int> tern::allowedCpus() {
   }
   return {0};
 }
+
+#endif
 
 extern "C" uint64_t tern_cpu_features(void) { return cpuFeatures(); }
 

@@ -8,13 +8,9 @@
 #include "runtime/Elf.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cinttypes>
 #include <cstring>
 #include <elf.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 using namespace tern;
 
@@ -28,51 +24,6 @@ static constexpr uint16_t kMachine = EM_NONE;
 
 static Status corrupt(std::string text) {
   return Status::error(TERN_STATUS_CORRUPT, TERN_CATEGORY_IO, std::move(text));
-}
-
-static Status systemError(const char *what, int error) {
-  tern_status_t code = error == ENOENT || error == ENOTDIR ? TERN_STATUS_NOT_FOUND : TERN_STATUS_IO;
-  return Status::error(code, TERN_CATEGORY_IO,
-                       format("%s failed: %s", what, strerrordesc_np(error)));
-}
-
-File::~File() {
-  if (fd >= 0)
-    close(fd);
-}
-
-Status File::open(const char *path, File *out) {
-  File file;
-  // Not to hang on a pipe nobody writes to.
-  file.fd = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file.fd < 0)
-    return systemError("open", errno);
-  struct stat info;
-  if (fstat(file.fd, &info) != 0)
-    return systemError("stat", errno);
-  if (!S_ISREG(info.st_mode))
-    return corrupt(S_ISDIR(info.st_mode) ? "expected a file, found a directory"
-                                         : "expected a regular file, found a device or pipe");
-  file.bytes = uint64_t(info.st_size);
-  *out = std::move(file);
-  return {};
-}
-
-Status File::read(uint64_t offset, void *out, size_t size, const char *what) const {
-  if (offset > bytes || size > bytes - offset)
-    return corrupt(format("%s needs bytes %" PRIu64 " to %" PRIu64 ", the file has %" PRIu64, what,
-                          offset, offset + size, bytes));
-  for (size_t done = 0; done < size;) {
-    ssize_t count = pread(fd, static_cast<char *>(out) + done, size - done, off_t(offset + done));
-    if (count < 0 && errno == EINTR)
-      continue;
-    if (count < 0)
-      return systemError("read", errno);
-    if (count == 0)
-      return corrupt(format("%s ends early: the file has become shorter", what));
-    done += size_t(count);
-  }
-  return {};
 }
 
 static Status readHeader(const File &file, bool programs, Elf64_Ehdr *header) {
@@ -103,10 +54,6 @@ static Status readHeader(const File &file, bool programs, Elf64_Ehdr *header) {
   return {};
 }
 
-static bool inside(const File &file, uint64_t offset, uint64_t bytes) {
-  return offset <= file.size() && bytes <= file.size() - offset;
-}
-
 Status tern::checkElf(const File &file, bool programs) {
   Elf64_Ehdr header;
   if (Status status = readHeader(file, programs, &header); !status.ok())
@@ -124,7 +71,7 @@ Status tern::checkElf(const File &file, bool programs) {
       return status;
     if (segment.p_type == PT_NULL)
       continue;
-    if (!inside(file, segment.p_offset, segment.p_filesz))
+    if (!file.holds(segment.p_offset, segment.p_filesz))
       return corrupt(format("truncated: segment %u needs %" PRIu64 " bytes at %" PRIu64
                             ", the file has %" PRIu64,
                             i, segment.p_filesz, segment.p_offset, file.size()));
@@ -176,7 +123,7 @@ Status tern::findElfSection(const File &file, const char *name, FileRange *out) 
       return status;
     if (std::memcmp(found, name, size) != 0)
       continue;
-    if (section.sh_type == SHT_NOBITS || !inside(file, section.sh_offset, section.sh_size))
+    if (section.sh_type == SHT_NOBITS || !file.holds(section.sh_offset, section.sh_size))
       return corrupt(format("truncated: section %s needs %" PRIu64 " bytes at %" PRIu64
                             ", the file has %" PRIu64,
                             name, section.sh_size, section.sh_offset, file.size()));

@@ -1,4 +1,4 @@
-//===- Elf.h - what is checked before a library is loaded -------*- C++ -*-===//
+//===- Elf.h - libraries of Linux -------------------------------*- C++ -*-===//
 //
 // Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -8,37 +8,9 @@
 #ifndef TERN_RUNTIME_ELF_H
 #define TERN_RUNTIME_ELF_H
 
-#include "runtime/Status.h"
+#include "runtime/File.h"
 
 namespace tern {
-
-/// A regular file open for reading. Its size is what it was when it was opened.
-class File {
-public:
-  File() = default;
-  File(File &&other) noexcept : fd(other.fd), bytes(other.bytes) { other.fd = -1; }
-  File &operator=(File &&other) noexcept {
-    std::swap(fd, other.fd);
-    std::swap(bytes, other.bytes);
-    return *this;
-  }
-  ~File();
-
-  static Status open(const char *path, File *out);
-
-  int descriptor() const { return fd; }
-  uint64_t size() const { return bytes; }
-  /// Fails when the range does not lie in the file.
-  Status read(uint64_t offset, void *out, size_t size, const char *what) const;
-
-private:
-  int fd = -1;
-  uint64_t bytes = 0;
-};
-
-struct FileRange {
-  uint64_t offset = 0, bytes = 0;
-};
 
 /// That `file` is an ELF64 library (or, with `programs`, an executable) of this machine, and that
 /// everything the dynamic linker will map lies inside it: mapping past the end would crash.

@@ -7,15 +7,39 @@
 
 #include "runtime/Library.h"
 
+#if defined(__APPLE__)
+#include "runtime/MachO.h"
+#else
+#include "runtime/Elf.h"
+#include <link.h>
+#endif
+
 #include <cinttypes>
 #include <cstring>
 #include <dlfcn.h>
 #include <iterator>
-#include <link.h>
 
 using namespace tern;
 
+#if defined(__APPLE__)
+static constexpr char kPayloadSection[] = "__TERN,__payload";
+
+static Status checkImage(const File &file, bool programs) {
+  return checkMachO(file, programs, kThisMachO);
+}
+
+static Status findPayload(const File &file, FileRange *out) {
+  return findMachOSection(file, kPayloadSection, kThisMachO, out);
+}
+#else
 static constexpr char kPayloadSection[] = ".tern.payload";
+
+static Status checkImage(const File &file, bool programs) { return checkElf(file, programs); }
+
+static Status findPayload(const File &file, FileRange *out) {
+  return findElfSection(file, kPayloadSection, out);
+}
+#endif
 
 static Status corrupt(std::string text) {
   return Status::error(TERN_STATUS_CORRUPT, TERN_CATEGORY_IO, std::move(text));
@@ -118,7 +142,7 @@ Status Library::ask(tern_query_fn query) {
 Status Library::loadPayload(const File &file, const std::string &path, tern_verify_t verify) {
   if (!descriptor->sidecar) {
     FileRange range;
-    if (Status status = findElfSection(file, kPayloadSection, &range); !status.ok())
+    if (Status status = findPayload(file, &range); !status.ok())
       return status;
     if (range.bytes == 0)
       return Status::error(TERN_STATUS_NOT_FOUND, TERN_CATEGORY_IO,
@@ -176,7 +200,7 @@ Status Library::open(const char *path, tern_verify_t verify) {
     return status;
   if (isPayload(file))
     return openPlan(file, verify);
-  if (Status status = checkElf(file, false); !status.ok())
+  if (Status status = checkImage(file, false); !status.ok())
     return status;
   // Without a slash the dynamic linker would search its own directories.
   std::string place = std::strchr(path, '/') ? path : std::string("./") + path;
@@ -192,6 +216,16 @@ Status Library::open(const char *path, tern_verify_t verify) {
     return status;
   return loadPayload(file, place, verify);
 }
+
+#if defined(__APPLE__)
+
+/// The file that holds `address`.
+static std::string fileOf(const void *address) {
+  Dl_info info = {};
+  return dladdr(address, &info) && info.dli_fname ? info.dli_fname : "";
+}
+
+#else
 
 /// The file that holds `address`. The main program's own name may be relative to a directory that
 /// is no longer the current one.
@@ -211,6 +245,8 @@ static std::string fileOf(const void *address) {
   return same ? "/proc/self/exe" : info.dli_fname;
 }
 
+#endif
+
 Status Library::openLinked(tern_query_fn query, const void *memory, uint64_t bytes,
                            tern_verify_t verify) {
   if (Status status = ask(query); !status.ok())
@@ -227,7 +263,7 @@ Status Library::openLinked(tern_query_fn query, const void *memory, uint64_t byt
   File file;
   Status status = File::open(path.c_str(), &file);
   if (status.ok())
-    status = checkElf(file, true);
+    status = checkImage(file, true);
   if (status.ok())
     status = loadPayload(file, path, verify);
   return std::move(status).within("reading " + path);

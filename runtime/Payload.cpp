@@ -87,7 +87,7 @@ Status Payload::map(const File &file, FileRange range, Payload *out) {
     return Status::error(
         error == ENOMEM ? TERN_STATUS_OUT_OF_MEMORY : TERN_STATUS_IO,
         error == ENOMEM ? TERN_CATEGORY_MEMORY : TERN_CATEGORY_IO,
-        format("cannot map %" PRIu64 " bytes: %s", range.bytes, strerrordesc_np(error)));
+        format("cannot map %" PRIu64 " bytes: %s", range.bytes, systemText(error).c_str()));
   };
   // Huge pages of the page cache can only be mapped where address and offset agree modulo their
   // size: room for that is reserved first, and the file mapped into it.
@@ -109,7 +109,9 @@ Status Payload::map(const File &file, FileRange range, Payload *out) {
            off_t(range.offset - slack)) == MAP_FAILED)
     return failed(errno);
   // A wish: file systems without large folios, and pages already cached as small ones, stay so.
+#ifdef MADV_HUGEPAGE
   madvise(begin, fileBytes, MADV_HUGEPAGE);
+#endif
   payload.data = begin + slack;
   payload.bytes = range.bytes;
   *out = std::move(payload);

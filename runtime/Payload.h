@@ -10,7 +10,7 @@
 
 #include <string_view>
 
-#include "runtime/Elf.h"
+#include "runtime/File.h"
 
 namespace tern {
 

@@ -11,6 +11,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
+#include <system_error>
 
 using namespace tern;
 
@@ -106,6 +107,8 @@ tern_status_t tern::publishOutOfMemory() {
   lastError.add(text, sizeof(text) - 1);
   return TERN_STATUS_OUT_OF_MEMORY;
 }
+
+std::string tern::systemText(int error) { return std::generic_category().message(error); }
 
 std::string tern::format(const char *pattern, ...) {
   va_list arguments, again;

@@ -50,6 +50,8 @@ tern_status_t publishOutOfMemory();
 
 /// printf into a string.
 [[gnu::format(printf, 1, 2)]] std::string format(const char *pattern, ...);
+/// What the system calls an error: "No such file or directory".
+std::string systemText(int error);
 
 } // namespace tern
 

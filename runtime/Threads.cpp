@@ -11,10 +11,12 @@
 #include <climits>
 #include <csignal>
 #include <cstdio>
-#include <linux/futex.h>
 #include <sched.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+#if !defined(__APPLE__)
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#endif
 
 #include "runtime/Cpu.h"
 
@@ -41,10 +43,37 @@ void relax() {
 #endif
 }
 
+#if defined(__APPLE__)
+
+void sleepWhile(std::atomic<uint32_t> &word, uint32_t value) { word.wait(value); }
+void wakeAll(std::atomic<uint32_t> &word) { word.notify_all(); }
+void name(pthread_t, const char *) {} // only a thread itself could
+void pin(pthread_t, int) {}
+
+#else
+
 long futex(std::atomic<uint32_t> *word, int operation, uint32_t value) {
   static_assert(sizeof(*word) == sizeof(uint32_t));
   return syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, nullptr, nullptr, 0);
 }
+
+/// May return early.
+void sleepWhile(std::atomic<uint32_t> &word, uint32_t value) { futex(&word, FUTEX_WAIT, value); }
+void wakeAll(std::atomic<uint32_t> &word) { futex(&word, FUTEX_WAKE, INT_MAX); }
+void name(pthread_t thread, const char *text) { pthread_setname_np(thread, text); }
+
+/// A hint: where it is refused, the scheduler chooses.
+void pin(pthread_t thread, int cpu) {
+  const size_t count = size_t(cpu) + 1, bytes = CPU_ALLOC_SIZE(count);
+  if (cpu_set_t *set = CPU_ALLOC(count)) {
+    CPU_ZERO_S(bytes, set);
+    CPU_SET_S(size_t(cpu), bytes, set);
+    pthread_setaffinity_np(thread, bytes, set);
+    CPU_FREE(set);
+  }
+}
+
+#endif
 
 /// Sets the environment kernels are defined in: round to nearest, subnormals kept, no traps.
 class FloatEnvironment {
@@ -77,7 +106,7 @@ void Signal::raise() {
   // Sequential consistency: either we see the sleeper, or it sees the new value.
   value.fetch_add(1, std::memory_order_seq_cst);
   if (sleepers.load(std::memory_order_seq_cst) != 0)
-    futex(&value, FUTEX_WAKE, INT_MAX);
+    wakeAll(value);
 }
 
 void Signal::waitWhile(uint32_t old, unsigned most) {
@@ -98,7 +127,7 @@ void Signal::waitWhile(uint32_t old, unsigned most) {
   }
   sleepers.fetch_add(1, std::memory_order_seq_cst);
   while (value.load(std::memory_order_seq_cst) == old)
-    futex(&value, FUTEX_WAIT, old);
+    sleepWhile(value, old);
   sleepers.fetch_sub(1, std::memory_order_relaxed);
 }
 
@@ -148,20 +177,11 @@ Status Threads::start(const std::vector<int> &cpus) {
     if (error != 0)
       break;
     started = i;
-    char name[16];
-    std::snprintf(name, sizeof(name), "tern-%u", i);
-    pthread_setname_np(worker.handle, name);
-    if (cpus.empty())
-      continue;
-    // A hint: where it is refused, the scheduler chooses.
-    size_t cpu = size_t(cpus[(first + i - 1) % cpus.size()]);
-    size_t bytes = CPU_ALLOC_SIZE(cpu + 1);
-    if (cpu_set_t *set = CPU_ALLOC(cpu + 1)) {
-      CPU_ZERO_S(bytes, set);
-      CPU_SET_S(cpu, bytes, set);
-      pthread_setaffinity_np(worker.handle, bytes, set);
-      CPU_FREE(set);
-    }
+    char text[16];
+    std::snprintf(text, sizeof(text), "tern-%u", i);
+    name(worker.handle, text);
+    if (!cpus.empty())
+      pin(worker.handle, cpus[(first + i - 1) % cpus.size()]);
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (error != 0)

@@ -116,11 +116,12 @@ public:
   Values finish(KernelBuilder &, ValueRange state) const override { return Values(state); }
 };
 
-/// GEMM by smmla: products of 2 token rows and 2 packing rows, 8 columns deep. One token row alone
-/// takes dot products.
+/// GEMM by smmla: products of 2 token rows and 2 packing rows, 8 columns deep. Unpacking codes into
+/// that order takes more instructions than the products of few token rows, so it is done once for
+/// all. One token row alone takes dot products.
 class TwoBitMatrix : public DotTile {
 public:
-  TwoBitMatrix() : DotTile(kLanes, /*parts=*/2) {}
+  TwoBitMatrix() : DotTile(kLanes, /*parts=*/4) { unpackedBytes = 4 * parts * 16; }
 
   /// [pair of token rows][part][lower or upper pair of packing rows], or [part] for one token row.
   Values start(KernelBuilder &b, int64_t tokens, ValueRange initial) const override {
@@ -140,19 +141,36 @@ public:
 
   Values step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts, int64_t,
               int64_t) const override {
-    SmallVector<Values> codes;
-    for (int64_t part = 0; part < parts; ++part)
-      codes.push_back(unpack(b, loadFields(b, tile, part)));
     Values next(state);
     if (acts.size() == 1) {
       Value x = loadActs(b, acts[0]);
-      for (auto [sum, slots] : llvm::zip_equal(next, codes))
-        for (int64_t slot = 0; slot < kSlots; ++slot)
-          sum = dot(b, sum, slots[slot], x, slot);
+      for (int64_t part = 0; part < parts; ++part)
+        for (auto [slot, codes] : llvm::enumerate(unpack(b, loadFields(b, tile, part))))
+          next[part] = dot(b, next[part], codes, x, slot);
       return next;
     }
-    for (int64_t half = 0; half < 2; ++half)
-      addHalf(b, next, codes, acts, half);
+    Values tokens = pairUp(b, acts);
+    for (int64_t part = 0; part < parts; ++part)
+      addPart(b, next, part, rowPairs(b, loadFields(b, tile, part)), tokens);
+    return next;
+  }
+
+  /// [part][half][lower or upper pair of packing rows], 16 bytes each.
+  void writeUnpacked(KernelBuilder &b, Value tile, Value out) const override {
+    for (int64_t part = 0; part < parts; ++part)
+      for (auto [i, pair] : llvm::enumerate(rowPairs(b, loadFields(b, tile, part))))
+        LLVM::StoreOp::create(b, pair, b.offset(out, (4 * part + i) * 16), 16);
+  }
+
+  Values stepUnpacked(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts,
+                      int64_t) const override {
+    Values next(state), tokens = pairUp(b, acts);
+    for (int64_t part = 0; part < parts; ++part) {
+      Values pairs;
+      for (int64_t i = 0; i < 4; ++i)
+        pairs.push_back(loadFields(b, tile, 4 * part + i));
+      addPart(b, next, part, pairs, tokens);
+    }
     return next;
   }
 
@@ -172,27 +190,41 @@ public:
   }
 
 private:
-  /// Columns 8 * half .. 8 * half + 7 of the tile.
-  void addHalf(KernelBuilder &b, Values &sums, ArrayRef<Values> codes, ValueRange acts,
-               int64_t half) const {
+  /// Codes as smmla takes them, eight columns of two packing rows each: [half of the tile's
+  /// columns][lower or upper pair of rows]. Slots 2h and 2h + 1 of a row come to lie side by side.
+  static Values rowPairs(KernelBuilder &b, Value fields) {
     VectorType bytes = b.vec(16, 8), words = b.vec(4, 32);
-    // Two slots of one packing row side by side: lower and upper pair of rows.
-    Values rows;
-    for (const Values &slots : codes) {
-      Value first = b.bitcast(words, slots[2 * half]);
-      Value second = b.bitcast(words, slots[2 * half + 1]);
-      rows.push_back(b.bitcast(bytes, shuffle(b, first, second, {0, 4, 1, 5})));
-      rows.push_back(b.bitcast(bytes, shuffle(b, first, second, {2, 6, 3, 7})));
-    }
+    Value even = b.bitcast(words, fields), odd = b.bitcast(words, b.shiftRight(fields, 2));
+    Value lower = b.bitcast(bytes, shuffle(b, even, odd, {0, 4, 1, 5}));
+    Value upper = b.bitcast(bytes, shuffle(b, even, odd, {2, 6, 3, 7}));
+    Values pairs;
+    for (int64_t half = 0; half < 2; ++half)
+      for (Value rows : {lower, upper})
+        pairs.push_back(b.bitAnd(b.shiftRight(rows, 4 * half), b.splat(bytes, 3)));
+    return pairs;
+  }
+
+  /// Activations likewise: [pair of token rows][half].
+  static Values pairUp(KernelBuilder &b, ValueRange acts) {
+    Values tokens;
     for (size_t token = 0; token < acts.size(); token += 2) {
-      Value x = shuffle(b, loadActs(b, acts[token]), loadActs(b, acts[token + 1]),
-                        {2 * half, 2 * half + 1, 4 + 2 * half, 5 + 2 * half});
-      for (auto [i, row] : llvm::enumerate(rows)) {
-        Value &sum = sums[token / 2 * rows.size() + i];
-        sum = b.intrinsic("llvm.aarch64.neon.smmla.v4i32.v16i8", words,
-                          {sum, b.bitcast(bytes, x), row});
-      }
+      Value first = loadActs(b, acts[token]), second = loadActs(b, acts[token + 1]);
+      for (int64_t half = 0; half < 2; ++half)
+        tokens.push_back(
+            b.bitcast(b.vec(16, 8), shuffle(b, first, second,
+                                            {2 * half, 2 * half + 1, 4 + 2 * half, 5 + 2 * half})));
     }
+    return tokens;
+  }
+
+  void addPart(KernelBuilder &b, Values &sums, int64_t part, ValueRange pairs,
+               ValueRange tokens) const {
+    for (size_t i = 0; i < tokens.size(); ++i)
+      for (int64_t rows = 0; rows < 2; ++rows) {
+        Value &sum = sums[(i / 2 * parts + part) * 2 + rows];
+        sum = b.intrinsic("llvm.aarch64.neon.smmla.v4i32.v16i8", b.vec(4, 32),
+                          {sum, tokens[i], pairs[i % 2 * 2 + rows]});
+      }
   }
 };
 

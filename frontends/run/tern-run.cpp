@@ -9,6 +9,7 @@
 
 #include "tern/tern.h"
 
+#include <cctype>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
@@ -55,6 +56,16 @@ template <typename T> T number(std::string_view option, std::string_view text) {
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size())
     wrongUsage(std::string(option) + ": expected a number, got '" + std::string(text) + "'");
+  return value;
+}
+
+/// std::from_chars of floats is missing in some C++ libraries.
+template <> float number<float>(std::string_view option, std::string_view text) {
+  const std::string copy(text);
+  char *end = nullptr;
+  float value = std::strtof(copy.c_str(), &end);
+  if (copy.empty() || std::isspace(static_cast<unsigned char>(copy[0])) || *end != 0)
+    wrongUsage(std::string(option) + ": expected a number, got '" + copy + "'");
   return value;
 }
 

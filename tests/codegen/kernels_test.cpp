@@ -81,6 +81,7 @@ protected:
                    << describeCpuFeatures(row->cpuFeatures);
     sweep.smallShapes();
     sweep.randomShapes(1500);
+    sweep.longRows();
     sweep.extremeSums();
     EXPECT_GE(sweep.cases, 2000);
     RecordProperty("cases", static_cast<int>(sweep.cases));

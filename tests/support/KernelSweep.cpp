@@ -72,6 +72,17 @@ void KernelSweep::randomShapes(int count) {
   }
 }
 
+/// Around the length up to which a GEMM unpacks rows beforehand.
+void KernelSweep::longRows() {
+  for (int64_t k : {16384, 16385}) {
+    MatmulShape shape;
+    shape.m = 2 * kernel.mr + 1;
+    shape.n = kernel.packing.rows + 1;
+    shape.k = k;
+    run(shape);
+  }
+}
+
 /// The largest sums that ternary.matmul allows, K = 132104.
 void KernelSweep::extremeSums() {
   for (Values values : {Values::AllLow, Values::AllHigh, Values::Random}) {
