@@ -45,6 +45,7 @@ struct CompileOptions {
   bool sidecar = false;  ///< payload in `<output>.weights` instead of inside the library
   std::string packing = "two_bit"; ///< how trits lie in bytes: two_bit or base3
   bool probes = false;             ///< code that says what it begins; only for JitModel
+  std::vector<std::string> shapes; ///< packings by shape, "6912x2560:base3"; come first
   bool standalone =
       false; ///< bundle the runtime: `runtimeObject`, against this machine's C library
   llvm::ArrayRef<uint8_t> runtimeObject; ///< the runtime as one relocatable object

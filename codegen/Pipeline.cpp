@@ -66,6 +66,8 @@ llvm::Error preparePacked(const CompileInput &input, const CompileOptions &optio
     PrepareOptions prepare;
     prepare.maxRows = options.maxRows;
     prepare.packing = *packing;
+    for (const std::string &shape : options.shapes)
+      prepare.shapes.push_back(shape);
     buildPrepare(passes, prepare);
     return llvm::Error::success();
   });

@@ -70,6 +70,10 @@ void addThreads(CLI::App &verb, uint32_t &threads) {
   verb.add_option("--threads", threads, "0: one a core")->check(isCount(0, 256));
 }
 
+void addTuning(CLI::App &verb, std::string &file) {
+  verb.add_option("--tuning", file, "packings by matrix shape, from tern tune");
+}
+
 void addCheckpointFlags(CLI::App &verb, CheckpointFlags &flags) {
   verb.add_option("--activations", flags.activations,
                   "of linear layers: float, int8 or, with a scale a group of columns, "

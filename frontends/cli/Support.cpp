@@ -8,6 +8,7 @@
 #include "frontends/cli/Support.h"
 
 #include "frontends/cli/IRText.h"
+#include "frontends/cli/Tuning.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
@@ -150,6 +151,10 @@ Expected<RunningModel> openForRunning(const RunOptions &options) {
   open.level = options.level;
   open.compile.packing = options.packing;
   open.compile.probes = options.probes;
+  auto shapes = tunedShapes(options.tuning);
+  if (!shapes)
+    return shapes.takeError();
+  open.compile.shapes = std::move(*shapes);
   if (!options.level.empty()) {
     auto targets = parseTargets(options.level);
     if (!targets)
