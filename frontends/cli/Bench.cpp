@@ -39,7 +39,7 @@ struct BenchResult {
   uint64_t decodeBytes = 0; ///< weights read for one token
   double prefillMacs = 0;   ///< ternary multiply-adds for one token
   std::vector<CallProfile> profile;
-  bool floats = false;      ///< these are on float activations
+  bool floats = false; ///< these are on float activations
 };
 } // namespace
 

@@ -18,7 +18,6 @@
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
 
-#include <cmath>
 #include <set>
 #include <thread>
 
@@ -85,10 +84,9 @@ static Tuning::Shape choose(Shape shape, ArrayRef<PackingTime> times) {
   for (const PackingTime &time : times) {
     if (!best || time.microseconds * kLeastGain < best->microseconds)
       best = &time;
-    auto rounded = [](double value) { return std::round(value * 100) / 100; };
     auto kind = static_cast<ternary::PackingKind>(time.packing);
     result.times.push_back(
-        {ternary::stringifyPackingKind(kind).str(), rounded(time.microseconds), rounded(time.gbs)});
+        {ternary::stringifyPackingKind(kind).str(), time.microseconds, time.gbs});
   }
   if (best)
     result.packing = result.times[best - times.begin()].packing;

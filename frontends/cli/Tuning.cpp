@@ -8,10 +8,10 @@
 #include "frontends/cli/Tuning.h"
 
 #include "codegen/Target.h"
-#include "frontends/cli/Support.h"
+#include "frontends/import/Json.h"
 #include "passes/ShapePacking.h"
 
-#include <set>
+#include <cmath>
 
 using namespace llvm;
 
@@ -20,55 +20,58 @@ namespace tern::cli {
 static constexpr int64_t kVersion = 1;
 static constexpr int64_t kMostSide = int64_t(1) << 31;
 
-static Error readShape(const json::Object *object, const Twine &place, Tuning &tuning) {
-  if (!object)
-    return makeError(place + ": expected an object");
-  Tuning::Shape shape;
-  for (auto [name, side] : {std::pair{"rows", &shape.rows}, std::pair{"columns", &shape.columns}}) {
-    auto value = object->getInteger(name);
-    if (!value || *value < 1 || *value > kMostSide)
-      return makeError(place + ": expected \"" + name + "\", a whole number from 1 to 2147483648");
-    *side = *value;
-  }
-  auto packing = object->getString("packing");
+static Error readShape(const import::Json &json, Tuning &tuning) {
+  auto rows = json.getInteger("rows", 1, kMostSide);
+  if (!rows)
+    return rows.takeError();
+  auto columns = json.getInteger("columns", 1, kMostSide);
+  if (!columns)
+    return columns.takeError();
+  auto packing = json.getString("packing");
   if (!packing)
-    return makeError(place + ": expected \"packing\", the name of one");
-  shape.packing = packing->str();
-  if (!ternary::symbolizePackingKind(shape.packing))
-    return makeError(place + ": packing '" + shape.packing + "' is not known");
+    return packing.takeError();
+  if (!ternary::symbolizePackingKind(*packing))
+    return json.error("packing '" + *packing + "' is not known, expected two_bit or base3");
   for (const Tuning::Shape &other : tuning.shapes)
-    if (other.rows == shape.rows && other.columns == shape.columns)
-      return makeError(place + ": " + Twine(shape.rows) + "x" + Twine(shape.columns) +
-                       " is there already");
-  tuning.shapes.push_back(std::move(shape));
+    if (other.rows == *rows && other.columns == *columns)
+      return json.error(Twine(*rows) + "x" + Twine(*columns) + " is there already");
+  tuning.shapes.push_back({*rows, *columns, packing->str(), {}});
+  return Error::success();
+}
+
+static Error readTuning(const import::Json &json, Tuning &tuning) {
+  auto version = json.getInteger("tern_tuning");
+  if (!version)
+    return version.takeError();
+  if (*version != kVersion)
+    return json.error("tern_tuning: expected " + Twine(kVersion) + ", found " + Twine(*version));
+  auto level = json.getString("level");
+  if (!level)
+    return level.takeError();
+  auto targets = parseTargets(*level);
+  if (!targets)
+    return json.error("level: " + toString(targets.takeError()));
+  tuning.level = level->str();
+  auto threads = json.getInteger("threads", 1, 256);
+  if (!threads)
+    return threads.takeError();
+  tuning.threads = *threads;
+  auto shapes = json.getArray("shapes");
+  if (!shapes)
+    return shapes.takeError();
+  for (const import::Json &shape : *shapes)
+    if (Error error = readShape(shape, tuning))
+      return error;
   return Error::success();
 }
 
 Expected<Tuning> Tuning::read(StringRef path) {
-  auto text = readTextFile(path);
-  if (!text)
-    return text.takeError();
-  auto value = json::parse(*text);
-  if (!value)
-    return makeError(path + ": is no tuning: " + toString(value.takeError()));
-  const json::Object *object = value->getAsObject();
-  if (!object || object->getInteger("tern_tuning") != kVersion)
-    return makeError(path +
-                     ": is no tuning: expected an object with \"tern_tuning\": " + Twine(kVersion));
+  auto document = import::JsonDocument::read(path);
+  if (!document)
+    return document.takeError();
   Tuning tuning;
-  tuning.level = object->getString("level").value_or("").str();
-  auto level = parseTargets(tuning.level);
-  if (!level)
-    return makeError(path + ": level: " + toString(level.takeError()));
-  tuning.threads = object->getInteger("threads").value_or(0);
-  if (tuning.threads < 1 || tuning.threads > 256)
-    return makeError(path + ": expected \"threads\", a whole number from 1 to 256");
-  const json::Array *shapes = object->getArray("shapes");
-  if (!shapes)
-    return makeError(path + ": expected \"shapes\", an array");
-  for (auto [i, shape] : enumerate(*shapes))
-    if (Error error = readShape(shape.getAsObject(), path + ": shapes[" + Twine(i) + "]", tuning))
-      return std::move(error);
+  if (Error error = readTuning(document->root(), tuning))
+    return std::move(error);
   return tuning;
 }
 
@@ -79,8 +82,9 @@ json::Value Tuning::toJson() const {
         {"rows", shape.rows}, {"columns", shape.columns}, {"packing", shape.packing}};
     json::Array measured;
     for (const Time &time : shape.times)
-      measured.push_back(json::Object{
-          {"packing", time.packing}, {"microseconds", time.microseconds}, {"gbs", time.gbs}});
+      measured.push_back(json::Object{{"packing", time.packing},
+                                      {"nanoseconds", std::llround(time.microseconds * 1e3)},
+                                      {"mb_per_second", std::llround(time.gbs * 1e3)}});
     if (!measured.empty())
       entry["measured"] = std::move(measured);
     list.push_back(std::move(entry));

@@ -11,7 +11,7 @@ with open(measured) as file:
 assert tuning["tern_tuning"] == 1 and tuning["threads"] >= 1, tuning
 assert len(tuning["shapes"]) >= 2, tuning
 for index, shape in enumerate(tuning["shapes"]):
-    times = {time["packing"]: time["microseconds"] for time in shape["measured"]}
+    times = {time["packing"]: time["nanoseconds"] for time in shape["measured"]}
     assert set(times) == {"two_bit", "base3"} and min(times.values()) > 0, shape
     # A choice is never slower than the other packing beyond the noise that is allowed for.
     assert times[shape["packing"]] <= 1.03 * min(times.values()), shape
