@@ -48,6 +48,7 @@ struct CompileOptions {
   /// How the token of the largest logit is found: "two_stage" (a screen of the table first), "full"
   /// (the whole table), or "auto" (by the table's size). The token is the same.
   std::string head = "auto";
+  std::vector<std::string> shapes; ///< packings by shape, "6912x2560:base3"; come first
   bool standalone =
       false; ///< bundle the runtime: `runtimeObject`, against this machine's C library
   llvm::ArrayRef<uint8_t> runtimeObject; ///< the runtime as one relocatable object

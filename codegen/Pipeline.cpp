@@ -83,6 +83,8 @@ llvm::Error preparePacked(const CompileInput &input, const CompileOptions &optio
     prepare.maxRows = options.maxRows;
     prepare.packing = *packing;
     prepare.screenBytes = *screenBytes;
+    for (const std::string &shape : options.shapes)
+      prepare.shapes.push_back(shape);
     buildPrepare(passes, prepare);
     return llvm::Error::success();
   });

@@ -38,34 +38,47 @@ static uint32_t tritsOf(uint32_t codes) { return ((codes | 0x80 * kOnes) - kOnes
 // base3 bytes
 //===----------------------------------------------------------------------===//
 
-/// ceil(value * 256 / 243) for the 243 values of five digits.
-static constexpr std::array<uint8_t, kBase3Codes> makeFractions() {
-  std::array<uint8_t, kBase3Codes> table{};
-  for (int value = 0; value < kBase3Codes; ++value)
-    table[value] = static_cast<uint8_t>((value * 256 + kBase3Codes - 1) / kBase3Codes);
-  return table;
+/// The byte of two pairs of digits, 0 .. 8 each, and the fifth digit.
+static constexpr uint8_t base3Byte(int first, int second, int last) {
+  if (first && second)
+    return static_cast<uint8_t>(last << 6 | (second - 1) << 3 | (first - 1));
+  if (first)
+    return static_cast<uint8_t>(192 | last << 3 | (first - 1));
+  if (second)
+    return static_cast<uint8_t>(192 | (3 + last) << 3 | (second - 1));
+  return last < 2 ? static_cast<uint8_t>(240 | last) : 249;
 }
 
 struct Digits {
   uint8_t digit[5];
-  bool canonical; ///< encoding the digits gives the byte back
+  bool canonical; ///< five digits have this byte
 };
 
+/// The byte of the number whose digits in base 3 are d[0] .. d[4], d[0] first.
+static constexpr std::array<uint8_t, kBase3Codes> makeBytes() {
+  std::array<uint8_t, kBase3Codes> table{};
+  for (int value = 0; value < kBase3Codes; ++value)
+    table[value] =
+        base3Byte(value / 27 % 3 * 3 + value / 81, value / 3 % 3 * 3 + value / 9 % 3, value % 3);
+  return table;
+}
+
+/// Bytes that no digits have decode to zero trits.
 static constexpr std::array<Digits, 256> makeDigits() {
-  constexpr auto fractions = makeFractions();
+  constexpr auto bytes = makeBytes();
   std::array<Digits, 256> table{};
-  for (int byte = 0; byte < 256; ++byte) {
-    int value = 0;
-    for (int s = 0, power = 1; s < 5; ++s, power *= 3) {
-      table[byte].digit[s] = static_cast<uint8_t>((byte * power % 256 * 3) >> 8);
-      value = value * 3 + table[byte].digit[s];
-    }
-    table[byte].canonical = fractions[value] == byte;
+  for (Digits &digits : table)
+    digits = {{1, 1, 1, 1, 1}, false};
+  for (int value = 0; value < kBase3Codes; ++value) {
+    Digits &digits = table[bytes[value]];
+    for (int s = 4, rest = value; s >= 0; --s, rest /= 3)
+      digits.digit[s] = static_cast<uint8_t>(rest % 3);
+    digits.canonical = true;
   }
   return table;
 }
 
-static constexpr auto kFractions = makeFractions();
+static constexpr auto kBytes = makeBytes();
 static constexpr auto kDigits = makeDigits();
 
 //===----------------------------------------------------------------------===//
@@ -86,7 +99,7 @@ static uint32_t encodeBase3(const int8_t *trits) {
     values = values * 3 + codesOf(loadWord(trits + 4 * s));
   uint32_t lane = 0;
   for (int j = 0; j < 4; ++j)
-    lane |= static_cast<uint32_t>(kFractions[values >> (8 * j) & 0xff]) << (8 * j);
+    lane |= static_cast<uint32_t>(kBytes[values >> (8 * j) & 0xff]) << (8 * j);
   return lane;
 }
 

@@ -44,7 +44,7 @@ struct Packing {
   /// bytes.
   void encodeBlock(const int8_t *trits, int64_t validRows, int64_t columns, int64_t stride,
                    uint8_t *out) const;
-  /// Inverse; false when a two-bit code is 3 or padding is not zero trits.
+  /// Inverse; false when a two-bit code is 3, a byte has no digits or padding is not zero trits.
   [[nodiscard]] bool decodeBlock(const uint8_t *in, int64_t validRows, int64_t columns,
                                  int64_t stride, int8_t *trits) const;
 };

@@ -100,9 +100,16 @@ def Ternary_PackingAttr : Ternary_Attr<"Packing", "packing", [
     * `two_bit`, `k = 16`: byte `j` of lane `r` holds the codes `trit + 1` of
       columns `4 s + j` in bits `2 s .. 2 s + 1`, `s = 0 .. 3`.
     * `base3`, `k = 20`: byte `j` of lane `r` holds the digits `d[s] = trit + 1` of
-      columns `4 s + j`, `s = 0 .. 4`, as the fraction
-      `ceil((81 d[0] + 27 d[1] + 9 d[2] + 3 d[3] + d[4]) * 256 / 243)`; digit `s` is
-      `(((byte * 3^s) mod 256) * 3) >> 8`.
+      columns `4 s + j`, `s = 0 .. 4`. With `a = d[0] + 3 d[1]`, `c = d[2] + 3 d[3]` and
+      `e = d[4]` it is
+
+          64 e + 8 (c - 1) + (a - 1)        a > 0, c > 0
+          192 + 8 e + (a - 1)               a > 0, c = 0
+          192 + 8 (3 + e) + (c - 1)         a = 0, c > 0
+          240, 241, 249 for e = 0, 1, 2     a = 0, c = 0
+
+      so two lookups of 4-bit indices, 3 bits of the byte and whether it is 192 or more,
+      give a decoder four digits, and two more the fifth. The other 13 bytes are invalid.
 
     Example: `tensor<512x512x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>`
   }];

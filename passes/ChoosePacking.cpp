@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/Product.h"
+#include "passes/ShapePacking.h"
 #include "passes/WeightTrail.h"
 
 using namespace mlir;
@@ -70,6 +71,8 @@ struct ChoosePacking : tern::impl::ChoosePackingBase<ChoosePacking> {
       module.emitError("expected packing rows of 1 to 64, got ") << rows.getValue();
       return signalPassFailure();
     }
+    if (failed(readShapes(module)))
+      return signalPassFailure();
     WeightTrail trail(module);
     Retyper retyper;
     WalkResult walked = module.walk([&](Operation *op) {
@@ -84,6 +87,18 @@ struct ChoosePacking : tern::impl::ChoosePackingBase<ChoosePacking> {
   }
 
 private:
+  LogicalResult readShapes(ModuleOp module) {
+    byShape.clear();
+    for (const std::string &text : shapes) {
+      llvm::Expected<ShapePacking> shape = ShapePacking::parse(text);
+      if (!shape)
+        return module.emitError("shapes: ") << llvm::toString(shape.takeError());
+      if (!byShape.try_emplace({shape->rows, shape->columns}, shape->packing).second)
+        return module.emitError("shapes: ") << shape->rows << "x" << shape->columns << " is twice";
+    }
+    return success();
+  }
+
   LogicalResult encode(Product op, WeightTrail &trail, Retyper &retyper) {
     RankedTensorType weight = op.weightType(), scale = op.scaleType();
     if (weight.getEncoding() && scale.getEncoding())
@@ -91,7 +106,9 @@ private:
     if (weight.getEncoding() || scale.getEncoding())
       return op->emitOpError("expected weight and scale both packed or both not");
     int64_t groups = scale.getRank() == 2 ? scale.getDimSize(1) : 1;
-    PackingAttr encoding = encodingFor(op, weight.getDimSize(1), std::max(groups, op.actGroups()));
+    PackingAttr encoding = encodingFor(op, std::max(groups, op.actGroups()));
+    if (!encoding)
+      return failure();
     auto packed = RankedTensorType::get(weight.getShape(), weight.getElementType(), encoding);
     auto scales = RankedTensorType::get({weight.getDimSize(0), groups}, scale.getElementType(),
                                         ScalesAttr::get(&getContext(), encoding.getRows()));
@@ -99,13 +116,36 @@ private:
                    succeeded(retype(op, op.scaleOperand(), scales, trail, retyper)));
   }
 
-  PackingAttr encodingFor(Product op, int64_t columns, int64_t groups) {
-    PackingKind kind = packing;
-    // A group must be whole tiles: 20 columns do not divide the usual groups of 32 to 256.
-    bool wholeTiles = groups == 1 || columns / groups % 20 == 0;
-    // Kernels on floats read two_bit: their rows are padded to whole tiles of 16 columns.
-    if (kind == PackingKind::Base3 && (!wholeTiles || op.takesFloats()))
+  /// Why a product's weight cannot be `base3`; empty if it can.
+  static std::string refusal(Product op, int64_t groups) {
+    // Their rows are padded to whole tiles of 16 columns.
+    if (op.takesFloats())
+      return "kernels on float activations read two_bit only";
+    const int64_t group = op.weightType().getDimSize(1) / groups;
+    if (groups != 1 && group % 20 != 0)
+      return "scale groups of " + std::to_string(group) + " columns are not whole tiles of 20";
+    return "";
+  }
+
+  /// Null, and an error, where the packing asked for by shape is impossible.
+  PackingAttr encodingFor(Product op, int64_t groups) {
+    RankedTensorType type = op.weightType();
+    auto found = byShape.find({type.getDimSize(0), type.getDimSize(1)});
+    const bool asked = found != byShape.end();
+    PackingKind kind = asked ? found->second : packing;
+    const std::string why = kind == PackingKind::Base3 ? refusal(op, groups) : "";
+    const std::string shape =
+        std::to_string(type.getDimSize(0)) + "x" + std::to_string(type.getDimSize(1));
+    if (asked && !why.empty()) {
+      op->emitOpError("expected a packing other than base3 for ") << shape << ": " << why;
+      return {};
+    }
+    if (!why.empty()) {
+      op->emitRemark() << shape << ": two_bit instead of base3: " << why;
       kind = PackingKind::TwoBit;
+    }
+    if (asked)
+      op->emitRemark() << shape << ": " << stringifyPackingKind(kind) << ", chosen for its shape";
     return PackingAttr::get(&getContext(), kind, rows, kind == PackingKind::Base3 ? 20 : 16);
   }
 
@@ -122,6 +162,8 @@ private:
         }));
     return success();
   }
+
+  std::map<std::pair<int64_t, int64_t>, PackingKind> byShape;
 };
 
 } // namespace

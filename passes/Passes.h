@@ -34,6 +34,8 @@ struct PrepareOptions : mlir::PassPipelineOptions<PrepareOptions> {
                        clEnumValN(ternary::PackingKind::Base3, "base3", "5 trits a byte"))};
   Option<int64_t> packingRows{*this, "rows", llvm::cl::desc("Rows of a packed tile"),
                               llvm::cl::init(16)};
+  ListOption<std::string> shapes{*this, "shapes",
+                                 llvm::cl::desc("Packings by shape, ROWSxCOLUMNS:PACKING")};
   Option<int64_t> maxRows{*this, "max-rows",
                           llvm::cl::desc("Rows of the largest input a call takes"),
                           llvm::cl::init(128)};

@@ -139,7 +139,9 @@ def ChoosePacking : Ternary_Pass<"choose-packing"> {
     ```
 
     A k-group must be whole tiles: where `base3` (k = 20) does not divide it, and for float
-    activations, `two_bit` is taken.
+    activations, `two_bit` is taken, and a remark says why. `shapes` lists packings of matrices
+    of a shape, `6912x2560:base3`, which take precedence; one that a product of that shape
+    cannot have is an error.
   }];
   let options = [
     Option<"packing", "packing", "::tern::ternary::PackingKind",
@@ -147,7 +149,8 @@ def ChoosePacking : Ternary_Pass<"choose-packing"> {
            [{::llvm::cl::values(
                clEnumValN(::tern::ternary::PackingKind::TwoBit, "two_bit", "2 bits a trit"),
                clEnumValN(::tern::ternary::PackingKind::Base3, "base3", "5 trits a byte"))}]>,
-    Option<"rows", "rows", "int64_t", "16", "Rows of a tile">
+    Option<"rows", "rows", "int64_t", "16", "Rows of a tile">,
+    ListOption<"shapes", "shapes", "std::string", "Packings by shape, ROWSxCOLUMNS:PACKING">
   ];
 }
 

@@ -24,7 +24,9 @@ void tern::buildFuse(OpPassManager &passes) {
 
 void tern::buildPrepare(OpPassManager &passes, const PrepareOptions &options) {
   buildFuse(passes);
-  passes.addPass(createChoosePacking(ChoosePackingOptions{options.packing, options.packingRows}));
+  ChoosePackingOptions choice{options.packing, options.packingRows, {}};
+  choice.shapes.assign(options.shapes.begin(), options.shapes.end());
+  passes.addPass(createChoosePacking(choice));
   if (options.screenBytes >= 0)
     passes.addPass(createScreenHead(ScreenHeadOptions{/*digits=*/3, options.screenBytes}));
   passes.addPass(createPackWeights());

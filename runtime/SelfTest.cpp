@@ -159,6 +159,16 @@ std::string compare(const Product &product, int64_t n) {
 
 } // namespace
 
+/// The byte of five digits (#ternary.packing base3).
+static uint32_t base3Byte(const uint32_t *digits) {
+  uint32_t a = digits[0] + 3 * digits[1], c = digits[2] + 3 * digits[3], e = digits[4];
+  if (a && c)
+    return e << 6 | (c - 1) << 3 | (a - 1);
+  if (a || c)
+    return 192 | (a ? e : 3 + e) << 3 | (a + c - 1);
+  return e == 2 ? 249 : 240 | e;
+}
+
 void tern::packBlock(uint32_t packing, uint32_t rows, int64_t tiles, const int8_t *trits,
                      uint8_t *out) {
   int64_t digits = packing == 0 ? 4 : 5, k = digits * 4;
@@ -166,12 +176,12 @@ void tern::packBlock(uint32_t packing, uint32_t rows, int64_t tiles, const int8_
     for (uint32_t row = 0; row < rows; ++row)
       for (int64_t j = 0; j < 4; ++j) {
         const int8_t *first = trits + row * tiles * k + tile * k + j;
-        uint32_t value = 0;
+        uint32_t codes[5], twoBit = 0;
         for (int64_t s = 0; s < digits; ++s) {
-          uint32_t code = uint32_t(first[4 * s] + 1);
-          value = packing == 0 ? value | code << 2 * s : value * 3 + code;
+          codes[s] = uint32_t(first[4 * s] + 1);
+          twoBit |= codes[s] << 2 * s;
         }
-        *out++ = uint8_t(packing == 0 ? value : (value * 256 + 242) / 243);
+        *out++ = uint8_t(packing == 0 ? twoBit : base3Byte(codes));
       }
 }
 

@@ -99,17 +99,47 @@ public:
   PortableBase3() : PortableTile(/*slots=*/5) {}
 
   SmallVector<BytePair> unpack(KernelBuilder &b, Value halves) const override {
-    auto type = cast<VectorType>(halves.getType());
-    Value three = b.splat(type, 3), fraction = b.splat(type, 0xff);
-    BytePair rest = widenUnsigned(b, halves);
+    BytePair bytes = widenUnsigned(b, halves);
+    Values even = digits(b, bytes.even), odd = digits(b, bytes.odd);
     SmallVector<BytePair> codes;
-    for (int64_t slot = 0; slot < 5; ++slot) {
-      // The next digit is what three times the fraction carries out of its 8 bits.
-      BytePair tripled = {b.mul(rest.even, three), b.mul(rest.odd, three)};
-      codes.push_back({b.shiftRight(tripled.even, 8), b.shiftRight(tripled.odd, 8)});
-      rest = {b.bitAnd(tripled.even, fraction), b.bitAnd(tripled.odd, fraction)};
-    }
+    for (auto [left, right] : llvm::zip_equal(even, odd))
+      codes.push_back({left, right});
     return codes;
+  }
+
+private:
+  /// The five digits of bytes in 16-bit lanes (#ternary.packing says how they lie).
+  static Values digits(KernelBuilder &b, Value byte) {
+    auto type = cast<VectorType>(byte.getType());
+    auto number = [&](int64_t value) { return b.splat(type, value); };
+    auto isAtLeast = [&](Value value, int64_t bound) { // of values below 8: 1 or 0
+      return b.shiftRight(b.add(value, number(8 - bound)), 3);
+    };
+    auto mask = [&](Value one) { return b.sub(number(0), one); };
+    auto without = [&](Value value, Value bits) { return b.sub(value, b.bitAnd(value, bits)); };
+    auto thrice = [&](Value value) { return b.add(value, b.add(value, value)); };
+
+    Value low = b.bitAnd(byte, number(7)), middle = b.bitAnd(b.shiftRight(byte, 3), number(7));
+    Value top = b.shiftRight(byte, 6);
+    // From 192 on a pair is 0: the second where `middle` is below 3, the first from 3, both from 6.
+    Value zeros = mask(b.shiftRight(b.add(top, number(1)), 2));
+    Value fromThree = isAtLeast(middle, 3), fromSix = isAtLeast(middle, 6);
+    Value noFirst = b.bitAnd(zeros, mask(fromThree)), neither = b.bitAnd(zeros, mask(fromSix));
+    Value lowPair = b.add(low, number(1)), middlePair = b.add(middle, number(1));
+    Value pairs[2] = {
+        without(lowPair, noFirst),
+        b.bitOr(without(middlePair, zeros), without(b.bitAnd(lowPair, noFirst), neither))};
+    Value rest = b.sub(middle, thrice(b.add(fromThree, fromSix)));
+    Value last = b.bitOr(without(top, zeros), b.bitAnd(b.add(rest, b.bitAnd(low, neither)), zeros));
+    Values result;
+    for (Value pair : pairs) { // pair / 3 of 0 .. 8
+      Value third =
+          b.add(b.shiftRight(b.add(pair, number(5)), 3), b.shiftRight(b.add(pair, number(2)), 3));
+      result.push_back(b.sub(pair, thrice(third)));
+      result.push_back(third);
+    }
+    result.push_back(last);
+    return result;
   }
 };
 

@@ -8,6 +8,7 @@
 #include "frontends/cli/Limits.h"
 #include "frontends/cli/Options.h"
 #include "frontends/cli/Profile.h"
+#include "frontends/cli/Tuning.h"
 #include "frontends/cli/Verbs.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -40,6 +41,7 @@ struct BenchResult {
   double headRows = 0;      ///< logits computed for one token, on average
   double prefillMacs = 0;   ///< ternary multiply-adds for one token
   std::vector<CallProfile> profile;
+  bool floats = false; ///< these are on float activations
 };
 } // namespace
 
@@ -147,12 +149,14 @@ static Expected<BenchResult> measure(const BenchFlags &flags, const tern_model_t
     if (Error error = profile(flags, *recorder, session, ids, result.profile))
       return error;
   result.prefillMacs = modelCard(model).getNumber("ternary_parameters").value_or(0);
+  result.floats = modelCard(model).getString("activations") == "float";
   return result;
 }
 
 static void print(const BenchFlags &flags, const BenchResult &result, uint32_t threads) {
   double readShare = result.decodeBytes * result.decode / 1e9 / result.limits.readGBs;
-  double macShare = result.prefillMacs * result.prefill / 1e9 / result.limits.int8GMacs;
+  double peak = result.floats ? result.limits.f32GMacs : result.limits.int8GMacs;
+  double macShare = result.prefillMacs * result.prefill / 1e9 / peak;
   if (flags.json) {
     json::Object object{{"model", flags.shape.empty() ? flags.run.model : flags.shape},
                         {"prefill_tps", result.prefill},
@@ -166,9 +170,10 @@ static void print(const BenchFlags &flags, const BenchResult &result, uint32_t t
                         {"head_rows", result.headRows},
                         {"decode_share_of_read", readShare},
                         {"limits", json::Object{{"read_gbs", result.limits.readGBs},
-                                                {"int8_gmacs", result.limits.int8GMacs}}}};
+                                                {"int8_gmacs", result.limits.int8GMacs},
+                                                {"f32_gmacs", result.limits.f32GMacs}}}};
     if (result.prefillMacs > 0)
-      object["prefill_share_of_int8"] = macShare;
+      object[result.floats ? "prefill_share_of_f32" : "prefill_share_of_int8"] = macShare;
     if (!result.profile.empty()) {
       json::Object calls;
       for (const CallProfile &call : result.profile)
@@ -180,8 +185,8 @@ static void print(const BenchFlags &flags, const BenchResult &result, uint32_t t
   }
   outs() << format("threads   %u\n", threads) << format("prefill   %8.1f tokens/s", result.prefill);
   if (result.prefillMacs > 0)
-    outs() << format("   %5.1f %% of %.0f G int8 multiply-adds/s", macShare * 100,
-                     result.limits.int8GMacs);
+    outs() << format("   %5.1f %% of %.0f G %s multiply-adds/s", macShare * 100, peak,
+                     result.floats ? "f32" : "int8");
   outs() << format("\ndecode    %8.1f tokens/s   %5.1f %% of %.1f GB/s read bandwidth\n",
                    result.decode, readShare * 100, result.limits.readGBs)
          << format("weights   %8.1f MB, of which a token reads %.1f MB and %.0f rows of the head\n",
@@ -205,6 +210,10 @@ static Expected<RunningModel> openShape(const BenchFlags &flags) {
   open.compile.probes = flags.run.probes;
   open.compile.packing = flags.run.packing;
   open.compile.head = flags.run.head;
+  auto shapes = tunedShapes(flags.run.tuning);
+  if (!shapes)
+    return shapes.takeError();
+  open.compile.shapes = std::move(*shapes);
   open.compile.progress = [&](StringRef stage, double fraction) { progress.show(stage, fraction); };
   open.compile.configurePasses = configurePasses;
   auto targets = parseTargets(flags.run.level.empty() ? "host" : flags.run.level);
@@ -269,6 +278,7 @@ void addBench(CLI::App &app, Action &action) {
   verb->add_option("--packing", flags->run.packing, "two_bit or base3, unless a library is given")
       ->check(CLI::IsMember({"two_bit", "base3"}));
   addHead(*verb, flags->run.head);
+  addTuning(*verb, flags->run.tuning);
   verb->footer("Shapes: " + llvm::join(shapes, ", "));
   addThreads(*verb, flags->run.threads);
   verb->add_option("--level", flags->run.level, "force a CPU level, such as x86-64-v3")

@@ -7,6 +7,7 @@
 
 #include "frontends/cli/ModelHeader.h"
 #include "frontends/cli/Options.h"
+#include "frontends/cli/Tuning.h"
 #include "frontends/cli/Verbs.h"
 #include "frontends/cli/WeightSummary.h"
 
@@ -25,7 +26,7 @@ namespace {
 struct CompileFlags {
   CheckpointFlags checkpoint;
   std::string model, output, target = "all", stage = "so", weights = "embed", packing = "two_bit",
-                             head = "auto";
+                             head = "auto", tuning;
   int64_t maxRows = 128;
   bool header = false, standalone = false, remarks = false, quiet = false;
 };
@@ -59,6 +60,12 @@ static Expected<std::string> extendCard(const CompileFlags &flags, const Compile
   llvm::erase_if(*weights, [](const WeightSummary &weight) { return !weight.zeroShare; });
   json::Object &object = *card->getAsObject();
   object["packing"] = flags.packing;
+  if (!flags.tuning.empty()) {
+    auto tuning = Tuning::read(flags.tuning);
+    if (!tuning)
+      return tuning.takeError();
+    object["tuning"] = tuning->toJson();
+  }
   object["weights"] = toJson(*weights);
   return formatv("{0}", *card).str();
 }
@@ -75,6 +82,10 @@ static Expected<CompileOptions> compileOptions(const CompileFlags &flags, Progre
   options.packing = flags.packing;
   // GPU kernels read the whole table.
   options.head = isGpu(flags) ? "full" : flags.head;
+  auto shapes = tunedShapes(flags.tuning);
+  if (!shapes)
+    return shapes.takeError();
+  options.shapes = std::move(*shapes);
   options.sidecar = flags.weights == "sidecar";
   options.standalone = flags.standalone;
   if (flags.standalone) {
@@ -200,6 +211,7 @@ void addCompile(CLI::App &app, Action &action) {
   verb->add_option("--packing", flags->packing, "two_bit or base3 (1.6 bits a weight)")
       ->check(CLI::IsMember({"two_bit", "base3"}))
       ->capture_default_str();
+  addTuning(*verb, flags->tuning);
   verb->add_option("--max-rows", flags->maxRows, "tokens a call takes at most")
       ->check(isCount(1, 4096))
       ->capture_default_str();

@@ -203,6 +203,18 @@ static void printLibrary(const json::Object &library) {
   outs() << card.getString("packing").value_or("unknown") << ", "
          << formatBytes(number("weights_bytes")) << " in "
          << library.getString("weights_in").value_or("") << '\n';
+  if (const json::Object *tuning = card.getObject("tuning")) {
+    field("tuning");
+    outs() << "for " << tuning->getString("level").value_or("") << ", "
+           << tuning->getInteger("threads").value_or(0) << " threads:";
+    if (const json::Array *shapes = tuning->getArray("shapes"))
+      for (const json::Value &value : *shapes)
+        if (const json::Object *shape = value.getAsObject())
+          outs() << ' ' << shape->getInteger("rows").value_or(0) << 'x'
+                 << shape->getInteger("columns").value_or(0) << ' '
+                 << shape->getString("packing").value_or("");
+    outs() << '\n';
+  }
   field("memory");
   outs() << "arena " << formatBytes(number("arena_bytes")) << " for " << number("max_rows")
          << " rows a call, cache " << formatBytes(number("kv_bytes_per_position"))

@@ -163,13 +163,64 @@ double dotBest() {
   return dotPortable();
 }
 
-double measureDot(uint32_t threads, double budget) {
+double fmaPortable() {
+  float sums[8] = {}, factor = 0.5f;
+  for (int i = 0; i < kRounds; ++i)
+    for (float &sum : sums) {
+      sum = sum * factor + 1;
+      asm volatile("" : "+m"(sum));
+    }
+  return kRounds * 8.0;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx512f"))) double fmaAvx512() {
+  __m512 sums[16], factor = _mm512_set1_ps(0.5f), one = _mm512_set1_ps(1);
+  for (__m512 &sum : sums)
+    sum = one;
+  for (int i = 0; i < kRounds; ++i) {
+#pragma GCC unroll 16
+    for (int j = 0; j < 16; ++j) {
+      sums[j] = _mm512_fmadd_ps(sums[j], factor, one);
+      asm volatile("" : "+v"(sums[j]));
+    }
+  }
+  return kRounds * 16.0 * 16;
+}
+
+__attribute__((target("avx2,fma"))) double fmaAvx2() {
+  __m256 sums[12], factor = _mm256_set1_ps(0.5f), one = _mm256_set1_ps(1);
+  for (__m256 &sum : sums)
+    sum = one;
+  for (int i = 0; i < kRounds; ++i) {
+#pragma GCC unroll 12
+    for (int j = 0; j < 12; ++j) {
+      sums[j] = _mm256_fmadd_ps(sums[j], factor, one);
+      asm volatile("" : "+x"(sums[j]));
+    }
+  }
+  return kRounds * 12.0 * 8;
+}
+#endif
+
+double fmaBest() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f"))
+    return fmaAvx512();
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    return fmaAvx2();
+#endif
+  return fmaPortable();
+}
+
+/// 10^9 multiply-adds a second of `loop`, which returns how many it did, on all threads.
+double measurePeak(uint32_t threads, double budget, double (*loop)()) {
   double best = 0;
   auto start = Clock::now();
   do {
     double macs = 0;
     double took = timed(threads, [&](uint32_t i) {
-      double own = dotBest();
+      double own = loop();
       if (i == 0)
         macs = own;
     });
@@ -180,7 +231,8 @@ double measureDot(uint32_t threads, double budget) {
 } // namespace
 
 MachineLimits measureLimits(uint32_t threads, double budget) {
-  return {measureRead(threads, budget / 2), measureDot(threads, budget / 2)};
+  return {measureRead(threads, budget / 2), measurePeak(threads, budget / 4, dotBest),
+          measurePeak(threads, budget / 4, fmaBest)};
 }
 
 } // namespace tern

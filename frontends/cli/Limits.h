@@ -12,10 +12,11 @@
 
 namespace tern {
 
-/// The two ceilings that model speed is reported against, measured by plain loops.
+/// The ceilings that model speed is reported against, measured by plain loops.
 struct MachineLimits {
   double readGBs = 0;   ///< streaming reads from memory, 10^9 bytes a second, all threads together
   double int8GMacs = 0; ///< int8 multiply-adds of the best dot instruction, 10^9 a second
+  double f32GMacs = 0;  ///< fused multiply-adds of floats, 10^9 a second
 };
 
 /// Takes about `seconds` on `threads` threads; the best of several rounds each.

@@ -78,6 +78,10 @@ void addHead(CLI::App &verb, std::string &head) {
       ->capture_default_str();
 }
 
+void addTuning(CLI::App &verb, std::string &file) {
+  verb.add_option("--tuning", file, "packings by matrix shape, from tern tune");
+}
+
 void addCheckpointFlags(CLI::App &verb, CheckpointFlags &flags) {
   verb.add_option("--activations", flags.activations,
                   "of linear layers: float, int8 or, with a scale a group of columns, "

@@ -187,6 +187,7 @@ void addRun(CLI::App &app, Action &action) {
   auto flags = std::make_shared<RunFlags>();
   CLI::App *verb = app.add_subcommand("run", "continue a text");
   addRunOptions(*verb, flags->run);
+  addTuning(*verb, flags->run.tuning);
   auto *prompt = verb->add_option("-p,--prompt", flags->prompt, "the text to continue");
   auto *file = verb->add_option("-f,--file", flags->file, "a file with the text; - is stdin");
   auto *ids =

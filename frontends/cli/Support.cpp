@@ -8,6 +8,7 @@
 #include "frontends/cli/Support.h"
 
 #include "frontends/cli/IRText.h"
+#include "frontends/cli/Tuning.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
@@ -151,6 +152,10 @@ Expected<RunningModel> openForRunning(const RunOptions &options) {
   open.compile.packing = options.packing;
   open.compile.probes = options.probes;
   open.compile.head = options.head;
+  auto shapes = tunedShapes(options.tuning);
+  if (!shapes)
+    return shapes.takeError();
+  open.compile.shapes = std::move(*shapes);
   if (!options.level.empty()) {
     auto targets = parseTargets(options.level);
     if (!targets)

@@ -30,6 +30,7 @@ void addLogits(CLI::App &app, Action &action);
 void addEval(CLI::App &app, Action &action);
 void addTokenize(CLI::App &app, Action &action);
 void addInspect(CLI::App &app, Action &action);
+void addTune(CLI::App &app, Action &action);
 void addVerify(CLI::App &app, Action &action);
 void addBench(CLI::App &app, Action &action);
 void addDoctor(CLI::App &app, Action &action);

@@ -103,6 +103,7 @@ int main(int argc, char **argv) {
   tern::cli::addEval(app, action);
   tern::cli::addTokenize(app, action);
   tern::cli::addInspect(app, action);
+  tern::cli::addTune(app, action);
   tern::cli::addVerify(app, action);
   tern::cli::addBench(app, action);
   tern::cli::addDoctor(app, action);

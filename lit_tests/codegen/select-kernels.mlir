@@ -38,7 +38,11 @@ func.func @two_bit(%q: tensor<?x512xi8>, %s: tensor<?xf32>, %offsets: tensor<?x1
 }
 
 // V4-LABEL: func.func @base3
-//       V4:   ternary.fused_linear {{.*}}ternary.gemv = "matmul_base3_1x16x20_portable"
+//       V4:   ternary.fused_linear {{.*}}ternary.gemm = "matmul_base3_16x16x20_avx512vnni", ternary.gemv = "matmul_base3_1x16x20_avx512vnni"
+// V3-LABEL: func.func @base3
+//       V3:   ternary.fused_linear {{.*}}ternary.gemm = "matmul_base3_8x16x20_avx2", ternary.gemv = "matmul_base3_1x16x20_avx2"
+// ANY-LABEL: func.func @base3
+//       ANY:   ternary.fused_linear {{.*}}ternary.gemm = "matmul_base3_4x16x20_portable", ternary.gemv = "matmul_base3_1x16x20_portable"
 func.func @base3(%q: tensor<?x512xi8>, %s: tensor<?xf32>, %offsets: tensor<?x1xi32>,
                  %w: tensor<1408x512x!ternary.trit, #ternary.packing<base3, rows = 16, k = 20>>,
                  %ws: tensor<1408x1xf32, #ternary.scales<rows = 16>>) -> tensor<?x1408xf32> {

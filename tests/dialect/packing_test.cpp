@@ -31,16 +31,20 @@ static std::vector<uint8_t> describedBytes(const Packing &packing, const std::ve
   for (int64_t tile = 0; tile * packing.k < columns; ++tile)
     for (int64_t row = 0; row < packing.rows; ++row)
       for (int64_t j = 0; j < 4; ++j) {
-        int value = 0;
+        int value = 0, d[5];
         for (int64_t s = 0; s < packing.k / 4; ++s) {
           int64_t column = tile * packing.k + 4 * s + j;
           bool there = row < validRows && column < columns;
-          int code = (there ? trits[row * columns + column] : 0) + 1;
-          value =
-              packing.kind == Packing::Kind::TwoBit ? value + (code << (2 * s)) : value * 3 + code;
+          d[s] = (there ? trits[row * columns + column] : 0) + 1;
+          value += d[s] << (2 * s);
         }
-        if (packing.kind == Packing::Kind::Base3)
-          value = (value * 256 + 242) / 243;
+        if (packing.kind == Packing::Kind::Base3) {
+          const int a = d[0] + 3 * d[1], c = d[2] + 3 * d[3], e = d[4], both[] = {240, 241, 249};
+          value = a > 0 && c > 0 ? 64 * e + 8 * (c - 1) + (a - 1)
+                  : a > 0        ? 192 + 8 * e + (a - 1)
+                  : c > 0        ? 192 + 8 * (3 + e) + (c - 1)
+                                 : both[e];
+        }
         bytes.push_back(static_cast<uint8_t>(value));
       }
   return bytes;
@@ -118,16 +122,17 @@ TEST(Packing, PutsTwoBitCodesWhereTheDescriptionSays) {
 }
 
 TEST(Packing, PutsBase3DigitsWhereTheDescriptionSays) {
-  EXPECT_EQ(encode(base3(1), std::vector<int8_t>(20, 1), 1, 20), std::vector<uint8_t>(4, 255));
-  EXPECT_EQ(encode(base3(1), std::vector<int8_t>(20, 0), 1, 20), std::vector<uint8_t>(4, 128));
-  EXPECT_EQ(encode(base3(1), std::vector<int8_t>(20, -1), 1, 20), std::vector<uint8_t>(4, 0));
-  // Column 2 is the first digit of byte 2: 81 * 2 = 162, ceil(162 * 256 / 243) = 171.
+  // Digits 2, 2, 2, 2, 2: a = c = 8. Digits 1, 1, 1, 1, 1: a = c = 4.
+  EXPECT_EQ(encode(base3(1), std::vector<int8_t>(20, 1), 1, 20), std::vector<uint8_t>(4, 191));
+  EXPECT_EQ(encode(base3(1), std::vector<int8_t>(20, 0), 1, 20), std::vector<uint8_t>(4, 91));
+  EXPECT_EQ(encode(base3(1), std::vector<int8_t>(20, -1), 1, 20), std::vector<uint8_t>(4, 240));
+  // Column 2 is the first digit of byte 2: a = 2, c = 0.
   std::vector<int8_t> trits(20, -1);
   trits[2] = 1;
-  EXPECT_EQ(encode(base3(1), trits, 1, 20), (std::vector<uint8_t>{0, 0, 171, 0}));
-  // Column 17 is the last digit of byte 1: 1 * 2, ceil(512 / 243) = 3.
-  trits[2] = -1, trits[17] = 1;
-  EXPECT_EQ(encode(base3(1), trits, 1, 20), (std::vector<uint8_t>{0, 3, 0, 0}));
+  EXPECT_EQ(encode(base3(1), trits, 1, 20), (std::vector<uint8_t>{240, 240, 193, 240}));
+  // Column 17 is the last digit of byte 1, column 12 the fourth of byte 0: c = 6.
+  trits[2] = -1, trits[17] = 1, trits[12] = 1;
+  EXPECT_EQ(encode(base3(1), trits, 1, 20), (std::vector<uint8_t>{221, 249, 240, 240}));
 }
 
 TEST(Packing, DecodesAllTwoBitBytesWithoutCode3) {
@@ -146,11 +151,9 @@ TEST(Packing, DecodesAllTwoBitBytesWithoutCode3) {
 TEST(Packing, DecodesTheCanonicalBase3Bytes) {
   int refused = 0;
   for (int byte = 0; byte < 256; ++byte) {
-    uint8_t lane[4] = {128, static_cast<uint8_t>(byte), 128, 128};
+    uint8_t lane[4] = {91, static_cast<uint8_t>(byte), 91, 91};
     int8_t trits[20];
     bool legal = base3(1).decodeBlock(lane, 1, 20, 20, trits);
-    for (int s = 0, power = 1; s < 5; ++s, power *= 3)
-      EXPECT_EQ(trits[4 * s + 1], (byte * power % 256 * 3 >> 8) - 1) << byte;
     std::vector<uint8_t> again = encode(base3(1), {trits, trits + 20}, 1, 20);
     EXPECT_EQ(legal, again[1] == byte) << byte;
     refused += !legal;

@@ -57,9 +57,16 @@ static int trit(const tern_matmul_args_t *args, uint32_t packing, int64_t row, i
   uint32_t byte = tile[row % 16 * 4 + in % 4];
   if (packing == 0)
     return (int)(byte >> (2 * digit) & 3) - 1;
-  for (int64_t s = 0; s < digit; ++s)
-    byte = byte * 3 & 255;
-  return (int)(byte * 3 >> 8) - 1;
+  uint32_t low = byte & 7, middle = byte >> 3 & 7, last = byte >> 6;
+  uint32_t pairs[2] = {low + 1, middle + 1};
+  if (last == 3) {
+    pairs[0] = middle < 3 ? low + 1 : 0;
+    pairs[1] = middle >= 3 && middle < 6 ? low + 1 : 0;
+    last = middle < 6 ? middle % 3 : middle % 3 + low;
+  }
+  if (digit == 4)
+    return (int)last - 1;
+  return (int)(digit % 2 ? pairs[digit / 2] / 3 : pairs[digit / 2] % 3) - 1;
 }
 
 /* Normal halves only. */

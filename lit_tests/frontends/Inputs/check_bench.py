@@ -7,5 +7,5 @@ with open(sys.argv[1]) as file:
 assert result["threads"] == 1, result
 for key in ("prefill_tps", "decode_tps", "rss_mb"):
     assert result[key] > 0, (key, result)
-for key in ("read_gbs", "int8_gmacs"):
+for key in ("read_gbs", "int8_gmacs", "f32_gmacs"):
     assert result["limits"][key] > 0, (key, result)
