@@ -323,14 +323,18 @@ void MatmulEmitter::emitPanel(Value begin, Value end) {
   };
   forLoop(b.i64(0), b.bitAnd(m, b.i64(-row.mr)), row.mr,
           [&](Value token) { takeTokens(token, row.mr); });
-  for (int64_t tokens = row.mr / 2; tokens >= 1; tokens /= 2) {
-    Value bit = b.bitAnd(m, b.i64(tokens));
-    Value present = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, bit, b.i64(0));
+  auto takeIf = [&](Value bits, int64_t expected, Value token, int64_t tokens) {
+    Value present = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, bits, b.i64(expected));
     auto tail = scf::IfOp::create(b, present, /*withElseRegion=*/false);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPoint(tail.thenYield());
-    takeTokens(b.bitAnd(m, b.i64(-2 * tokens)), tokens);
-  }
+    takeTokens(token, tokens);
+  };
+  for (int64_t tokens = row.mr / 2; tokens >= tile.ownBodies; tokens /= 2)
+    takeIf(b.bitAnd(m, b.i64(tokens)), tokens, b.bitAnd(m, b.i64(-2 * tokens)), tokens);
+  Value left = b.bitAnd(m, b.i64(tile.ownBodies - 1));
+  for (int64_t tokens = 1; tokens < tile.ownBodies; ++tokens)
+    takeIf(left, tokens, b.bitAnd(m, b.i64(-tile.ownBodies)), tokens);
 }
 
 void MatmulEmitter::emitBody(const Place &place) { emitEpilogue(place, emitGroups(place)); }
@@ -416,11 +420,16 @@ MatmulEmitter::Values MatmulEmitter::emitGroupSums(const Place &place, ValueRang
     for (Value offset : loadTokens(place, offsets, offsetsStride, group, sums))
       initial.append(tile.parts, offset);
   if (tile.maxTiles == 0) {
+    const size_t count = static_cast<size_t>(place.tokens * tile.parts);
     Values states;
     for (int64_t slice = 0; slice < tile.slices; ++slice)
       llvm::append_range(states, emitTiles(laneWeight, groupActs, b.i64(0), groupTiles, place,
                                            tile.start(b, place.tokens, initial), slice));
-    return tile.finish(b, states);
+    Values chains = tile.finish(b, states);
+    for (size_t i = count; i < chains.size(); ++i)
+      chains[i % count] = b.add(chains[i % count], chains[i]);
+    chains.truncate(count);
+    return chains;
   }
 
   return forLoop(b.i64(0), groupTiles, tile.maxTiles, initial, [&](Value begin, ValueRange wide) {

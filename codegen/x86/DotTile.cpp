@@ -61,30 +61,41 @@ public:
   }
 };
 
-/// GEMM: a tile is unpacked once for all its token rows; one accumulator each.
+/// GEMM: a tile is unpacked once for all its token rows. Two vpdpbusd start in a cycle and one
+/// takes five: fewer than ten sums would wait for each other, so few token rows have several each.
 class TwoBitBlockVnni : public DotTile {
 public:
-  TwoBitBlockVnni() : DotTile(/*lanes=*/16) {}
+  TwoBitBlockVnni() : DotTile(/*lanes=*/16) { ownBodies = 8; }
 
+  /// [chain][token]
   Values start(KernelBuilder &b, int64_t tokens, ValueRange initial) const override {
-    return initial.empty() ? Values(tokens, b.splat(b.vec(16, 32), 0)) : Values(initial);
+    Values state(tokens * chains(tokens), b.splat(b.vec(16, 32), 0));
+    llvm::copy(initial, state.begin());
+    return state;
   }
 
   Values step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts, int64_t,
               int64_t) const override {
     VectorType bytes = b.vec(64, 8), words = b.vec(32, 16);
+    const int64_t tokens = static_cast<int64_t>(acts.size());
     Value mask = b.splat(bytes, 3);
     Value fields = b.load(words, tile, 64);
     Values next(state);
     for (int64_t slot = 0; slot < 4; ++slot) {
       Value codes = b.bitAnd(b.bitcast(bytes, b.shiftRight(fields, 2 * slot)), mask);
-      for (auto [sum, row] : llvm::zip_equal(next, acts))
+      int64_t chain = slot % (static_cast<int64_t>(state.size()) / tokens);
+      for (auto [token, row] : llvm::enumerate(acts)) {
+        Value &sum = next[chain * tokens + static_cast<int64_t>(token)];
         sum = vpdpbusd(b, sum, codes, b.broadcastActs(bytes, b.offset(row, 4 * slot)));
+      }
     }
     return next;
   }
 
   Values finish(KernelBuilder &, ValueRange state) const override { return Values(state); }
+
+private:
+  static int64_t chains(int64_t tokens) { return tokens > 8 ? 1 : tokens > 4 ? 2 : 4; }
 };
 
 /// vpmaddubsw gives sums of two products of a code (0 .. 2) and an activation (-128 .. 127), -512

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "frontends/cli/BatchBench.h"
 #include "frontends/cli/Limits.h"
 #include "frontends/cli/Options.h"
 #include "frontends/cli/Profile.h"
@@ -27,12 +28,14 @@ struct BenchFlags {
   RunOptions run;
   std::string shape;
   uint32_t prompt = 512, tokens = 64, repeat = 3;
+  uint32_t batch = 0; ///< sequences decoded at once; 0: not measured
   bool json = false;
   std::string profile; ///< empty: none; else a file, or "-" for none
 };
 
 struct BenchResult {
   double prefill = 0, decode = 0; ///< tokens a second, medians
+  double batch = 0;               ///< tokens a second of a whole batch
   double rssMb = 0;
   MachineLimits limits;
   uint64_t decodeBytes = 0; ///< weights read for one token
@@ -161,6 +164,10 @@ static void print(const BenchFlags &flags, const BenchResult &result, uint32_t t
         calls[call.name] = toJson(call, result.limits);
       object["profile"] = std::move(calls);
     }
+    if (flags.batch)
+      object["batch"] = json::Object{{"sequences", static_cast<int64_t>(flags.batch)},
+                                     {"tps", result.batch},
+                                     {"times_one", result.batch / result.decode}};
     outs() << json::Value(std::move(object)) << '\n';
     return;
   }
@@ -169,8 +176,11 @@ static void print(const BenchFlags &flags, const BenchResult &result, uint32_t t
     outs() << format("   %5.1f %% of %.0f G int8 multiply-adds/s", macShare * 100,
                      result.limits.int8GMacs);
   outs() << format("\ndecode    %8.1f tokens/s   %5.1f %% of %.1f GB/s read bandwidth\n",
-                   result.decode, readShare * 100, result.limits.readGBs)
-         << format("weights   %8.1f MB\nresident  %8.1f MB\n", result.decodeBytes / 1e6,
+                   result.decode, readShare * 100, result.limits.readGBs);
+  if (flags.batch)
+    outs() << format("batch %-3u %8.1f tokens/s   %5.2f x one sequence\n", flags.batch,
+                     result.batch, result.batch / result.decode);
+  outs() << format("weights   %8.1f MB\nresident  %8.1f MB\n", result.decodeBytes / 1e6,
                    result.rssMb);
   for (const CallProfile &call : result.profile)
     printTable(call, result.limits, threads, outs());
@@ -222,6 +232,13 @@ static Error runBench(const BenchFlags &flags) {
   auto measured = measure(flags, model->get(), session->get(), recorder ? &*recorder : nullptr);
   if (!measured)
     return measured.takeError();
+  if (flags.batch) {
+    auto batch =
+        measureBatch(model->get(), session->get(), {flags.batch, flags.tokens, flags.repeat});
+    if (!batch)
+      return batch.takeError();
+    measured->batch = *batch;
+  }
   measured->limits = measureLimits(threads);
   print(flags, *measured, threads);
   if (!recorder || flags.profile == "-")
@@ -250,6 +267,8 @@ void addBench(CLI::App &app, Action &action) {
   verb->add_option("-r,--repeat", flags->repeat, "rounds; medians are shown")
       ->check(isCount(1, 1000))
       ->capture_default_str();
+  verb->add_option("--batch", flags->batch, "sequences decoded at once, beside one alone")
+      ->check(isCount(1, 1024));
   verb->add_option("--packing", flags->run.packing, "two_bit or base3, unless a library is given")
       ->check(CLI::IsMember({"two_bit", "base3"}));
   verb->footer("Shapes: " + llvm::join(shapes, ", "));

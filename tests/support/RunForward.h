@@ -96,7 +96,8 @@ public:
   /// One call by `threads` threads of the descriptor's variant `variant`.
   void run(uint32_t variant, uint32_t threads, int64_t rows,
            const std::vector<const void *> &inputs, const std::vector<int64_t> &indices,
-           const std::vector<void *> &outputs, Schedule schedule = Schedule::Together) {
+           const std::vector<void *> &outputs, Schedule schedule = Schedule::Together,
+           const std::vector<tern_batch_row_t> &batch = {}) {
     alignas(64) uint64_t ticket = 0;
     auto reset = [&ticket]() noexcept { ticket = 0; };
     using Gate = std::barrier<decltype(reset)>;
@@ -118,6 +119,7 @@ public:
     frame.indices = indices.data();
     frame.outputs = outputs.data();
     frame.ticket = &ticket;
+    frame.batch = batch.empty() ? nullptr : batch.data();
     bool together = schedule == Schedule::Together;
     frame.barrier_context = together ? static_cast<void *>(&gate) : &relay;
     if (together)
@@ -143,6 +145,9 @@ public:
     for (std::thread &other : others)
       other.join();
   }
+
+  /// A row of a batch that goes on at `position` of this run's sequence.
+  tern_batch_row_t rowAt(int64_t position) const { return {kv.get(), capacity, position}; }
 
 private:
   struct Free {
