@@ -135,8 +135,8 @@ TERN_API uint32_t tern_session_position(const tern_session_t *session);
 TERN_API tern_status_t tern_prefill(tern_session_t *session, const int32_t *ids, size_t count);
 TERN_API tern_status_t tern_decode(tern_session_t *session, int32_t id);
 /* Appends ids[i] to sessions[i], for all `count` of them, reading the weights once: as tern_decode
-   of each, with the same bits, in much less time. The sessions are of one model, no two the same; at
-   most max_rows of them. The work is done by the threads and in the memory of sessions[0], which
+   of each, with the same bits, in much less time. The sessions are of one model, no two the same;
+   at most max_rows of them. The work is done by the threads and in the memory of sessions[0], which
    must have room for every session's position (the others need no threads of their own: make them
    with `threads` 1). All belong to this call while it runs. On failure none has moved.
    TERN_STATUS_UNSUPPORTED for a model opened on Metal. */
