@@ -41,6 +41,9 @@ constexpr KernelSignature kSignatures[] = {
     {"tern_row_head_f32", "ppiiip"},
     {"tern_row_head_f16", "ppiiip"},
     {"tern_row_head_bf16", "ppiiip"},
+    {"tern_row_head_rows_f32", "pipiiipi"},
+    {"tern_row_head_rows_f16", "pipiiipi"},
+    {"tern_row_head_rows_bf16", "pipiiipi"},
     {"tern_row_zero_padding", "pi"},
 };
 static_assert(std::size(kSignatures) == kRowKernelCount);

@@ -203,6 +203,9 @@ private:
       if (counts.lookup(attention.getPosition()).kind != Count::Position || !rows.isOfCall())
         return error(op, "expected the cache to be used at the entry's position, by rows of the "
                          "call");
+    if (auto angles = dyn_cast<RopeAnglesOp>(op))
+      if (counts.lookup(angles.getPosition()).kind != Count::Position)
+        return error(op, "expected angles of the entry's position");
     if (auto embedding = dyn_cast<EmbeddingOp>(op))
       if (embedding.getTable().getType().getDimSize(0) < vocabulary)
         return error(op, "expected a table of " + Twine(vocabulary) + " rows, one an id, got " +
@@ -213,6 +216,9 @@ private:
     for (Value result : op->getResults())
       if (llvm::Error error = set(op, result, rows, counts))
         return error;
+    // A batch has one position a row of the call.
+    if (isa<RopeAnglesOp>(op) && !rows.isOfCall())
+      return error(op, "expected a row of angles for each row of the call");
     return llvm::Error::success();
   }
 

@@ -80,6 +80,7 @@ LogicalResult FunctionLowering::prologue() {
   weights = b.load(b.ptr(), frame, offsetof(tern_frame_t, weights));
   kv = b.load(b.ptr(), frame, offsetof(tern_frame_t, kv));
   capacity = b.load(i64, frame, offsetof(tern_frame_t, kv_capacity));
+  batch = b.load(b.ptr(), frame, offsetof(tern_frame_t, batch));
   // Returned values that live in the caller's buffer, or leave through frame->outputs.
   auto ret = cast<func::ReturnOp>(source.getBody().front().getTerminator());
   for (auto [i, value] : llvm::enumerate(ret.getOperands()))

@@ -222,7 +222,8 @@ LogicalResult FunctionLowering::lower(ternary::RopeAnglesOp op) {
   phase({writes(op.getResult(), true)});
   Value list = LLVM::AddressOfOp::create(b, table), y = pointer(out);
   eachRow(out.rows, [&](Value m) {
-    rowKernel(RowKernel::RopeAngles, {b.add(position, m), list, b.i64(half), row(y, out, m)});
+    rowKernel(RowKernel::RopeAngles,
+              {sequenceOf(m, position).position, list, b.i64(half), row(y, out, m)});
   });
   return success();
 }
@@ -306,13 +307,20 @@ void FunctionLowering::fullHead(ternary::HeadOp op) {
   constexpr int64_t kBlock = 64;
   auto block = [&](Value index) {
     Value first = b.mul(index, kBlock);
-    Value left = arith::SubIOp::create(b, b.i64(vocabulary), first);
-    Value count = arith::MinSIOp::create(b, left, b.i64(kBlock));
+    Value below = arith::SubIOp::create(b, b.i64(vocabulary), first);
+    Value count = arith::MinSIOp::create(b, below, b.i64(kBlock));
     Value rows = row(t, table, first);
-    b.loop(b.i64(0), input.rows, 1, [&](Value m) {
-      Value place = b.offset(row(y, out, m), b.mul(first, 4));
+    auto place = [&](Value m) { return b.offset(row(y, out, m), b.mul(first, 4)); };
+    Value left = arith::RemUIOp::create(b, input.rows, b.i64(kHeadTokens));
+    Value tiled = arith::SubIOp::create(b, input.rows, left);
+    b.loop(b.i64(0), tiled, kHeadTokens, [&](Value m) {
+      rowKernel(ofElement(RowKernel::HeadRowsF32, op.getTable()),
+                {row(x, input, m), b.i64(input.stride / 4), rows, count, b.i64(stride),
+                 b.i64(hidden), place(m), b.i64(out.stride / 4)});
+    });
+    b.loop(tiled, input.rows, 1, [&](Value m) {
       rowKernel(ofElement(RowKernel::HeadF32, op.getTable()),
-                {row(x, input, m), rows, count, b.i64(stride), b.i64(hidden), place});
+                {row(x, input, m), rows, count, b.i64(stride), b.i64(hidden), place(m)});
     });
   };
   share(constant(llvm::divideCeil(vocabulary, kBlock)),
@@ -326,23 +334,31 @@ void FunctionLowering::fullHead(ternary::HeadOp op) {
 
 // A cache is [heads][kv_capacity][cacheRowFloats] keys, then as many values.
 
-void FunctionLowering::storeCache(ternary::AttentionOp op, Value keys, Value values) {
+static Value valuesOf(CodeBuilder &b, ternary::KVCacheType cache, Value keys, Value capacity) {
+  return b.offset(keys, b.mul(capacity, cacheBytesPerPosition(cache) / 2));
+}
+
+void FunctionLowering::storeCache(ternary::AttentionOp op) {
   auto cache = cast<ternary::KVCacheType>(op.getCache().getType());
   const Place key = places.at(op.getKey()), value = places.at(op.getValue());
   int64_t rowBytes = 4 * cacheRowFloats(cache), headBytes = 4 * cache.getHeadSize();
   Value k = pointer(key), v = pointer(value), position = scalars.lookup(op.getPosition());
   eachRow(key.rows, [&](Value m) {
-    Value at = b.mul(b.add(position, m), rowBytes);
+    Sequence sequence = sequenceOf(m, position);
+    Value keys = cachePointer(places.at(op.getCache()), sequence);
+    Value values = valuesOf(b, cache, keys, sequence.capacity);
+    Value at = b.mul(sequence.position, rowBytes);
     Value fromKey = row(k, key, m), fromValue = row(v, value, m);
     b.loop(b.i64(0), b.i64(cache.getHeads()), 1, [&](Value h) {
-      Value to = b.add(b.mul(b.mul(capacity, rowBytes), h), at), from = b.mul(h, headBytes);
+      Value to = b.add(b.mul(b.mul(sequence.capacity, rowBytes), h), at),
+            from = b.mul(h, headBytes);
       copyFloats(b.offset(fromKey, from), b.offset(keys, to), cache.getHeadSize());
       copyFloats(b.offset(fromValue, from), b.offset(values, to), cache.getHeadSize());
     });
   });
 }
 
-void FunctionLowering::attend(ternary::AttentionOp op, Value keys, Value values) {
+void FunctionLowering::attend(ternary::AttentionOp op) {
   auto cache = cast<ternary::KVCacheType>(op.getCache().getType());
   const Place query = places.at(op.getQuery()), out = places.at(op.getResult());
   int64_t heads = op.getHeads(), size = cache.getHeadSize(), stride = cacheRowFloats(cache);
@@ -356,10 +372,14 @@ void FunctionLowering::attend(ternary::AttentionOp op, Value keys, Value values)
     Value head = arith::DivUIOp::create(b, item, query.rows);
     Value m = arith::RemUIOp::create(b, item, query.rows);
     Value cacheHead = arith::DivUIOp::create(b, head, b.i64(heads / cache.getHeads()));
-    Value start = b.mul(b.mul(capacity, 4 * stride), cacheHead), column = b.mul(head, 4 * size);
+    Sequence sequence = sequenceOf(m, position);
+    Value keys = cachePointer(places.at(op.getCache()), sequence);
+    Value values = valuesOf(b, cache, keys, sequence.capacity);
+    Value start = b.mul(b.mul(sequence.capacity, 4 * stride), cacheHead),
+          column = b.mul(head, 4 * size);
     rowKernel(RowKernel::Attention,
               {b.offset(row(q, query, m), column), b.offset(keys, start), b.offset(values, start),
-               b.add(b.add(position, m), 1), b.i64(stride), b.i64(size), scratch,
+               b.add(sequence.position, 1), b.i64(stride), b.i64(size), scratch,
                b.offset(row(y, out, m), column)});
   };
   share(b.mul(query.rows, heads),
@@ -376,11 +396,8 @@ LogicalResult FunctionLowering::lower(ternary::AttentionOp op) {
     return failure();
   Access stores = writes(op.getCache(), false), loads = reads(op.getCache(), false);
   phase({reads(op.getKey(), true), reads(op.getValue(), true), stores});
-  Value keys = pointer(places.at(op.getCache()));
-  int64_t keyBytes = cacheBytesPerPosition(cache) / 2;
-  Value values = b.offset(keys, b.mul(capacity, keyBytes));
-  storeCache(op, keys, values);
+  storeCache(op);
   phase({reads(op.getQuery(), false), loads, writes(op.getResult(), false)});
-  attend(op, keys, values);
+  attend(op);
   return success();
 }

@@ -4,8 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Private to LowerToLLVM.cpp, LowerFunctions.cpp, LowerValues.cpp, LowerProbes.cpp, LowerCalls.cpp,
-// LowerHead.cpp
-// and LowerOps.cpp.
+// LowerHead.cpp, LowerBatch.cpp and LowerOps.cpp.
 //
 //===----------------------------------------------------------------------===//
 
@@ -85,6 +84,15 @@ private:
   void copyFloats(mlir::Value from, mlir::Value to, int64_t count);
   void rowKernel(RowKernel kernel, mlir::ValueRange operands);
 
+  // LowerBatch.cpp: rows of several sequences.
+  /// Where a row of the call is in its sequence, and where that has its caches.
+  struct Sequence {
+    mlir::Value position, kv, capacity;
+  };
+  /// Of row `m` of a call whose first row is at `position`, or of a batch.
+  Sequence sequenceOf(mlir::Value m, mlir::Value position);
+  mlir::Value cachePointer(const Place &cache, const Sequence &sequence);
+
   // LowerCalls.cpp: runs of calls over tables.
   struct CallRun;
   mlir::LogicalResult lowerCall(mlir::func::CallOp op);
@@ -127,8 +135,8 @@ private:
   void storeKernelArgs(ternary::Product op, ternary::PackingAttr packing, bool residual);
   void callKernel(mlir::Value rows, llvm::StringRef gemv, llvm::StringRef gemm);
   void padRows(const Place &place, int64_t columns);
-  void storeCache(ternary::AttentionOp op, mlir::Value keys, mlir::Value values);
-  void attend(ternary::AttentionOp op, mlir::Value keys, mlir::Value values);
+  void storeCache(ternary::AttentionOp op);
+  void attend(ternary::AttentionOp op);
   void addInPlace(const Place &residual, const Place &out, int64_t columns);
 
   /// Calls of one callee that differ in their table rows only.
@@ -146,7 +154,7 @@ private:
   mlir::LLVM::LLVMFuncOp target;
   CodeBuilder b;
   mlir::Value frame, thread, tableRow, localBase;
-  mlir::Value thread64, threads, arena, weights, kv, capacity, kernelArgs;
+  mlir::Value thread64, threads, arena, weights, kv, capacity, batch, kernelArgs;
   llvm::DenseMap<mlir::Value, Place> places;
   llvm::DenseMap<mlir::Value, mlir::Value> scalars;
   llvm::DenseMap<int64_t, mlir::Value> constants;

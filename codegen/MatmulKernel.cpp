@@ -365,19 +365,24 @@ void MatmulEmitter::emitPasses(Value begin, Value end,
   });
 }
 
-/// All token rows: as many as possible in groups of `widest`, then in powers of two.
+/// All token rows: as many as possible in groups of `widest`, then in powers of two down to
+/// ownBodies, then what is left at once.
 void MatmulEmitter::emitTokens(int64_t widest,
                                function_ref<void(Value token, int64_t tokens)> body) {
   Value rest = arith::RemUIOp::create(b, m, b.i64(widest)), whole = b.sub(m, rest);
   forLoop(b.i64(0), whole, widest, [&](Value token) { body(token, widest); });
-  for (int64_t tokens = tailTokens(widest); tokens >= 1; tokens /= 2) {
-    Value bit = b.bitAnd(rest, b.i64(tokens));
-    Value present = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, bit, b.i64(0));
+  auto takeIf = [&](Value bits, int64_t expected, Value skipped, int64_t tokens) {
+    Value present = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, bits, b.i64(expected));
     auto tail = scf::IfOp::create(b, present, /*withElseRegion=*/false);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPoint(tail.thenYield());
-    body(b.add(whole, b.bitAnd(rest, b.i64(-2 * tokens))), tokens);
-  }
+    body(b.add(whole, skipped), tokens);
+  };
+  for (int64_t tokens = tailTokens(widest); tokens >= tile.ownBodies; tokens /= 2)
+    takeIf(b.bitAnd(rest, b.i64(tokens)), tokens, b.bitAnd(rest, b.i64(-2 * tokens)), tokens);
+  Value left = b.bitAnd(rest, b.i64(tile.ownBodies - 1));
+  for (int64_t tokens = 1; tokens < tile.ownBodies; ++tokens)
+    takeIf(left, tokens, b.bitAnd(rest, b.i64(-tile.ownBodies)), tokens);
 }
 
 void MatmulEmitter::emitBody(const Place &place) { emitEpilogue(place, emitGroups(place)); }
@@ -464,11 +469,16 @@ MatmulEmitter::Values MatmulEmitter::emitGroupSums(const Place &place, ValueRang
     for (Value offset : loadTokens(place, offsets, offsetsStride, group, sums))
       initial.append(tile.parts, offset);
   if (tile.maxTiles == 0) {
+    const size_t count = static_cast<size_t>(place.tokens * tile.parts);
     Values states;
     for (int64_t slice = 0; slice < tile.slices; ++slice)
       llvm::append_range(states, emitTiles(laneWeight, groupActs, b.i64(0), groupTiles, place,
                                            tile.start(b, place.tokens, initial), slice));
-    return tile.finish(b, states);
+    Values chains = tile.finish(b, states);
+    for (size_t i = count; i < chains.size(); ++i)
+      chains[i % count] = b.add(chains[i % count], chains[i]);
+    chains.truncate(count);
+    return chains;
   }
 
   return forLoop(b.i64(0), groupTiles, tile.maxTiles, initial, [&](Value begin, ValueRange wide) {

@@ -72,6 +72,9 @@ public:
   bool takesFloats = false;
   /// Whether CPUs without fused multiply-add or without half floats run the tile.
   bool plain = false;
+  /// Below this many token rows (a power of two, at most half of the kernel's) each number of them
+  /// has a body of its own; else what is left over is taken in powers of two.
+  int64_t ownBodies = 1;
   /// Turns in which a group's tiles are walked, each with a state of its own.
   int64_t slices = 1;
   /// Bytes of a tile as `writeUnpacked` writes it; 0: there is no such form. A row block is
@@ -100,7 +103,8 @@ public:
     return {};
   }
   /// Sums as vectors of `lanes`, [token][part], from the states of all slices: of activation *
-  /// code in i32, or of activation * trit in f32.
+  /// code in i32, or of activation * trit in f32. Integer sums may come in several parts, [chain]
+  /// [token][part], which the caller adds.
   virtual llvm::SmallVector<mlir::Value> finish(KernelBuilder &b, mlir::ValueRange state) const = 0;
 };
 

@@ -42,10 +42,17 @@ enum class RowKernel {
   /// Dots of `x` with `rows` table rows, `stride` elements apart, in order. To split, pass the
   /// first row's address and the place of its result. `out` has no padding and gets none.
   HeadF32,
-  HeadF16,     ///< the same
-  HeadBF16,    ///< the same
+  HeadF16,  ///< the same
+  HeadBF16, ///< the same
+  /// p x, i xStride, p table, i rows, i stride, i n, p out, i outStride
+  /// The same for kHeadTokens rows of `x`, xStride floats apart, which share what is read of the
+  /// table; their results are outStride floats apart.
+  HeadRowsF32,
+  HeadRowsF16,
+  HeadRowsBF16,
   ZeroPadding, ///< p row, i n: zeros in row[n .. paddedRow(n))
 };
+constexpr int kHeadTokens = 4;
 constexpr unsigned kRowKernelCount = static_cast<unsigned>(RowKernel::ZeroPadding) + 1;
 
 } // namespace tern

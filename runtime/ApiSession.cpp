@@ -87,6 +87,17 @@ extern "C" tern_status_t tern_decode_greedy(tern_session_t *session, int32_t id,
   });
 }
 
+extern "C" tern_status_t tern_decode_batch(tern_session_t *const *sessions, const int32_t *ids,
+                                           size_t count) {
+  return guarded("tern_decode_batch", [&]() -> Status {
+    if (!sessions || !ids)
+      return missing(sessions ? "ids" : "sessions");
+    if (count == 0)
+      return invalid("no sessions given");
+    return tern_session::decodeBatch(sessions, ids, count);
+  });
+}
+
 extern "C" tern_status_t tern_prefill_logits(tern_session_t *session, const int32_t *ids,
                                              size_t count, float *logits, size_t capacity) {
   return withSession("tern_prefill_logits", session, [&]() -> Status {

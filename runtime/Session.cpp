@@ -82,24 +82,10 @@ Status tern_session::run(int64_t rows, const void *const *inputs, const int64_t 
                          void *const *outputs, tern_best_t *best) {
   if (gpu)
     return gpu->run(rows, inputs, indices, outputs);
-  tern_frame_t frame = {};
-  frame.struct_size = sizeof(frame);
-  frame.thread_count = threads->size();
-  frame.arena = arena.data();
-  frame.weights = owner->weights();
-  frame.kv = cache.data();
-  frame.scratch = scratch.data();
-  frame.scratch_stride = scratchStride;
-  frame.kv_capacity = room;
-  frame.rows = rows;
+  tern_frame_t frame = this->frame(rows);
   frame.inputs = inputs;
   frame.indices = indices;
   frame.outputs = outputs;
-  frame.barrier = Threads::barrier;
-  frame.barrier_context = threads.get();
-  frame.ticket = threads->ticket();
-  frame.probe = probe;
-  frame.probe_context = probeContext;
   frame.best = best;
   struct Call {
     tern_forward_fn forward;
@@ -111,6 +97,25 @@ Status tern_session::run(int64_t rows, const void *const *inputs, const int64_t 
         call->forward(call->frame, thread);
       },
       &call);
+}
+
+tern_frame_t tern_session::frame(int64_t rows) {
+  tern_frame_t frame = {};
+  frame.struct_size = sizeof(frame);
+  frame.thread_count = threads->size();
+  frame.arena = arena.data();
+  frame.weights = owner->weights();
+  frame.kv = cache.data();
+  frame.scratch = scratch.data();
+  frame.scratch_stride = scratchStride;
+  frame.kv_capacity = room;
+  frame.rows = rows;
+  frame.barrier = Threads::barrier;
+  frame.barrier_context = threads.get();
+  frame.ticket = threads->ticket();
+  frame.probe = probe;
+  frame.probe_context = probeContext;
+  return frame;
 }
 
 Status tern_session::checkTokens(const int32_t *ids, size_t count) const {

@@ -42,6 +42,8 @@ struct tern_session {
     probe = function;
     probeContext = context;
   }
+  /// As tern_decode_batch: marks all of `sessions` as in use.
+  static tern::Status decodeBatch(tern_session *const *sessions, const int32_t *ids, size_t count);
 
   const tern_model &model() const { return *owner; }
   uint32_t position() const { return used; }
@@ -69,17 +71,24 @@ struct tern_session {
   };
 
 private:
+  class UseAll;
   tern::Status checkTokens(const int32_t *ids, size_t count) const;
+  tern::Status checkBatch(tern_session *const *sessions, const int32_t *ids, size_t count) const;
   tern::Status allocate();
   tern::Status append(const int32_t *ids, size_t count, float *all, tern_best_t *best);
   tern::Status run(int64_t rows, const void *const *inputs, const int64_t *indices,
                    void *const *outputs, tern_best_t *best);
   tern_best_t *clearedSlots();
+  tern::Status allocateBatch(size_t rows);
+  tern::Status runBatch(tern_session *const *sessions, const int32_t *ids, size_t count);
+  /// A call of `rows` rows, without arguments.
+  tern_frame_t frame(int64_t rows);
 
   const tern_model *owner = nullptr;
   std::unique_ptr<tern::metal::Session> gpu; ///< null but on Metal: memory and calls are its
   std::unique_ptr<tern::Threads> threads;
   tern::Arena arena, cache, scratch, logits, slots;
+  tern::Arena batchRows, batchLogits; ///< of the largest batch led so far
   uint64_t scratchStride = 0;
   uint32_t room = 0, used = 0;
   tern_probe_fn probe = nullptr;

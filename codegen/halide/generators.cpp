@@ -41,6 +41,8 @@ Expr roundUp(Expr value, int multiple) { return (value + (multiple - 1)) / multi
 Expr paddedRow(Expr n) { return roundUp(n, 64); }
 Expr paddedActs(Expr n) { return roundUp(n, 320); }
 
+/// As codegen/RowKernel.h has it.
+constexpr int kHeadTokens = 4;
 /// How far ahead memory is asked for where a table is read from end to end.
 constexpr int kPrefetchBytes = 8192;
 
@@ -69,6 +71,7 @@ private:
   void addMix();
   void addTableRow(const std::string &name, Element element);
   void addHead(const std::string &name, Element element);
+  void addHeadRows(const std::string &name, Element element);
   void addZeroPadding();
 
   Target target;
@@ -537,6 +540,39 @@ void Kernels::addHead(const std::string &name, Element element) {
   add(name, {out}, {x, table, rows, stride, n});
 }
 
+/// As addHead, for kHeadTokens rows: a piece of the table is decoded once for as many of them as
+/// have registers for their sums.
+void Kernels::addHeadRows(const std::string &name, Element element) {
+  Param<int> rows("rows"), stride("stride"), n("n"), xStride("x_stride"), outStride("out_stride");
+  ImageParam x = matrix(Float(32), "x", xStride), table = matrix(storage(element), "table", stride);
+  const int tokens = target.has_feature(Target::AVX512_Skylake) ? kHeadTokens : kHeadTokens / 2;
+  Var v("v"), t("t"), lane("lane"), group("group"), token("token");
+  RDom r(0, paddedRow(n) / kLanes);
+  Func out("out"), partial("products");
+  partial(lane, t, v) = 0.0f;
+  partial(lane, t, v) +=
+      x(kLanes * r + lane, t) * value(element, table(kLanes * r + lane, v), target);
+  partial.bound(lane, 0, kLanes).bound_extent(t, tokens);
+  partial.vectorize(lane, kVector).unroll(lane).unroll(t);
+  partial.update()
+      .reorder(lane, t, r, v)
+      .vectorize(lane, kVector)
+      .unroll(lane)
+      .unroll(t)
+      .prefetch(table, r, r, kPrefetchBytes / (kLanes * storage(element).bytes()),
+                PrefetchBoundStrategy::NonFaulting);
+  Stages stages{partial};
+  Func sum = addLanes(partial, stages, {t, v});
+  out(v, t) = sum(0, t, v);
+  out.bound(t, 0, kHeadTokens).split(t, group, token, tokens).reorder(token, group, v);
+  out.unroll(token);
+  for (Func &stage : stages)
+    stage.compute_at(out, group).store_in(MemoryType::Stack);
+  out.output_buffer().dim(0).set_bounds(0, rows);
+  out.output_buffer().dim(1).set_bounds(0, kHeadTokens).set_stride(outStride);
+  add(name, {out}, {x, table, xStride, rows, stride, n, outStride});
+}
+
 void Kernels::addZeroPadding() {
   Param<int> n("n");
   Var i("i");
@@ -580,6 +616,9 @@ void Kernels::addAll() {
   addHead("head_f32", Element::F32);
   addHead("head_f16", Element::F16);
   addHead("head_bf16", Element::BF16);
+  addHeadRows("head_rows_f32", Element::F32);
+  addHeadRows("head_rows_f16", Element::F16);
+  addHeadRows("head_rows_bf16", Element::BF16);
   addZeroPadding();
 }
 

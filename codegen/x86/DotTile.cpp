@@ -93,7 +93,9 @@ Value unpackTwoBit(KernelBuilder &b, Value fields, int64_t slot) {
 }
 
 Values TwoBitBlockVnni::start(KernelBuilder &b, int64_t tokens, ValueRange initial) const {
-  return initial.empty() ? Values(tokens, b.splat(b.vec(lanes, 32), 0)) : Values(initial);
+  Values state(tokens * chains(tokens), b.splat(b.vec(lanes, 32), 0));
+  llvm::copy(initial, state.begin());
+  return state;
 }
 
 Values TwoBitBlockVnni::step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts,
@@ -102,8 +104,10 @@ Values TwoBitBlockVnni::step(KernelBuilder &b, ValueRange state, Value tile, Val
   Value fields = loadTwoBit(b, tile, lanes);
   for (int64_t slot = 0; slot < 4; ++slot) {
     Value codes = unpackTwoBit(b, fields, slot);
-    for (auto [sum, row] : llvm::zip_equal(next, acts)) {
+    const size_t chain = static_cast<size_t>(slot) % (state.size() / acts.size());
+    for (auto [token, row] : llvm::enumerate(acts)) {
       Value x = b.broadcastActs(b.vec(4 * lanes, 8), b.offset(row, 4 * slot));
+      Value &sum = next[chain * acts.size() + token];
       sum = vpdpbusd(b, sum, codes, x);
     }
   }
@@ -115,7 +119,7 @@ Values TwoBitBlockVnni::finish(KernelBuilder &, ValueRange state) const { return
 std::unique_ptr<DotTile> makeDotTile_two_bit_avx512vnni(int64_t mr) {
   if (mr == 1)
     return makeStream(16);
-  return std::make_unique<TwoBitBlockVnni>(/*lanes=*/16);
+  return std::make_unique<TwoBitBlockVnni>(/*lanes=*/16, /*chained=*/true);
 }
 
 /// Half a tile at a time: twelve sums hide the latency of vpdpbusd and fill the 16 registers.

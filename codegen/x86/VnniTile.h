@@ -12,10 +12,16 @@
 
 namespace tern {
 
-/// GEMM: a tile is unpacked once for all its token rows; one accumulator each.
+/// GEMM: a tile is unpacked once for all its token rows. Two vpdpbusd start in a cycle and one takes
+/// five: fewer than ten sums would wait for each other, so where they are `chained`, few token rows
+/// have several each.
 class TwoBitBlockVnni : public DotTile {
 public:
-  explicit TwoBitBlockVnni(int64_t lanes) : DotTile(lanes) {}
+  explicit TwoBitBlockVnni(int64_t lanes, bool chained = false) : DotTile(lanes), chained(chained) {
+    ownBodies = chained ? 8 : 1;
+  }
+
+  /// The state is [chain][token].
 
   llvm::SmallVector<mlir::Value> start(KernelBuilder &b, int64_t tokens,
                                        mlir::ValueRange initial) const override;
@@ -23,6 +29,11 @@ public:
                                       mlir::ValueRange acts, int64_t count,
                                       int64_t slice) const override;
   llvm::SmallVector<mlir::Value> finish(KernelBuilder &b, mlir::ValueRange state) const override;
+
+private:
+  int64_t chains(int64_t tokens) const { return !chained || tokens > 8 ? 1 : tokens > 4 ? 2 : 4; }
+
+  bool chained;
 };
 
 /// A two-bit tile as it lies in memory.

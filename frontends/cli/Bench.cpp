@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "frontends/cli/BatchBench.h"
 #include "frontends/cli/Limits.h"
 #include "frontends/cli/Options.h"
 #include "frontends/cli/Profile.h"
@@ -28,12 +29,14 @@ struct BenchFlags {
   RunOptions run;
   std::string shape;
   uint32_t prompt = 512, tokens = 64, repeat = 3;
+  uint32_t batch = 0; ///< sequences decoded at once; 0: not measured
   bool json = false;
   std::string profile; ///< empty: none; else a file, or "-" for none
 };
 
 struct BenchResult {
   double prefill = 0, decode = 0; ///< tokens a second, medians
+  double batch = 0;               ///< tokens a second of a whole batch
   double rssMb = 0;
   MachineLimits limits;
   uint64_t weightsBytes = 0;
@@ -180,6 +183,10 @@ static void print(const BenchFlags &flags, const BenchResult &result, uint32_t t
         calls[call.name] = toJson(call, result.limits);
       object["profile"] = std::move(calls);
     }
+    if (flags.batch)
+      object["batch"] = json::Object{{"sequences", static_cast<int64_t>(flags.batch)},
+                                     {"tps", result.batch},
+                                     {"times_one", result.batch / result.decode}};
     outs() << json::Value(std::move(object)) << '\n';
     return;
   }
@@ -188,8 +195,11 @@ static void print(const BenchFlags &flags, const BenchResult &result, uint32_t t
     outs() << format("   %5.1f %% of %.0f G %s multiply-adds/s", macShare * 100, peak,
                      result.floats ? "f32" : "int8");
   outs() << format("\ndecode    %8.1f tokens/s   %5.1f %% of %.1f GB/s read bandwidth\n",
-                   result.decode, readShare * 100, result.limits.readGBs)
-         << format("weights   %8.1f MB, of which a token reads %.1f MB and %.0f rows of the head\n",
+                   result.decode, readShare * 100, result.limits.readGBs);
+  if (flags.batch)
+    outs() << format("batch %-3u %8.1f tokens/s   %5.2f x one sequence\n", flags.batch,
+                     result.batch, result.batch / result.decode);
+  outs() << format("weights   %8.1f MB, of which a token reads %.1f MB and %.0f rows of the head\n",
                    result.weightsBytes / 1e6, result.decodeBytes / 1e6, result.headRows)
          << format("resident  %8.1f MB\n", result.rssMb);
   for (const CallProfile &call : result.profile)
@@ -247,6 +257,13 @@ static Error runBench(const BenchFlags &flags) {
   auto measured = measure(flags, model->get(), session->get(), recorder ? &*recorder : nullptr);
   if (!measured)
     return measured.takeError();
+  if (flags.batch) {
+    auto batch =
+        measureBatch(model->get(), session->get(), {flags.batch, flags.tokens, flags.repeat});
+    if (!batch)
+      return batch.takeError();
+    measured->batch = *batch;
+  }
   measured->limits = measureLimits(threads);
   print(flags, *measured, threads);
   if (!recorder || flags.profile == "-")
@@ -275,6 +292,8 @@ void addBench(CLI::App &app, Action &action) {
   verb->add_option("-r,--repeat", flags->repeat, "rounds; medians are shown")
       ->check(isCount(1, 1000))
       ->capture_default_str();
+  verb->add_option("--batch", flags->batch, "sequences decoded at once, beside one alone")
+      ->check(isCount(1, 1024));
   verb->add_option("--packing", flags->run.packing, "two_bit or base3, unless a library is given")
       ->check(CLI::IsMember({"two_bit", "base3"}));
   addHead(*verb, flags->run.head);

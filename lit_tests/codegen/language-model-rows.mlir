@@ -8,6 +8,8 @@
 // RUN: not tern compile %t/mixed.mlir --target x86-64 -o %t/a.so 2>&1 | FileCheck %s --check-prefix=MIXED
 // RUN: not tern compile %t/angles.mlir --target x86-64 -o %t/a.so 2>&1 | FileCheck %s --check-prefix=ANGLES
 // RUN: not tern compile %t/position.mlir --target x86-64 -o %t/a.so 2>&1 | FileCheck %s --check-prefix=POSITION
+// RUN: not tern compile %t/elsewhere.mlir --target x86-64 -o %t/a.so 2>&1 | FileCheck %s --check-prefix=ELSEWHERE
+// RUN: not tern compile %t/fixed.mlir --target x86-64 -o %t/a.so 2>&1 | FileCheck %s --check-prefix=FIXED
 // RUN: not tern compile %t/table.mlir --target x86-64 -o %t/a.so 2>&1 | FileCheck %s --check-prefix=TABLE
 // RUN: not tern compile %t/gain.mlir --target x86-64 -o %t/a.so 2>&1 | FileCheck %s --check-prefix=GAIN
 // RUN: not tern compile %t/called.mlir --target x86-64 -o %t/a.so 2>&1 | FileCheck %s --check-prefix=CALLED
@@ -19,6 +21,8 @@
 // MIXED: @main: arith.addf: operands have different numbers of rows
 // ANGLES: @main: ternary.rope_angles: cannot tell that there are as many rows as the call has, or fewer
 // POSITION: @block: ternary.attention: expected the cache to be used at the entry's position, by rows of the call
+// ELSEWHERE: @main: ternary.rope_angles: expected angles of the entry's position
+// FIXED: @main: ternary.rope_angles: expected a row of angles for each row of the call
 // TABLE: @main: ternary.embedding: expected a table of 64 rows, one an id, got 32
 // GAIN: @main: ternary.rms_norm: expected a weight of a static shape
 // CALLED: @last: tensor.extract_slice: cannot tell that the rows lie inside the source
@@ -249,6 +253,52 @@ module attributes {ternary.files = [], ternary.model = {max_positions = 64 : i64
     %r = ternary.rope %x, %angles heads 1 : tensor<?x64xf32>, tensor<?x64xf32>
     %h = call @block(%r, %position, %cache) : (tensor<?x64xf32>, index, !ternary.kv_cache<1x64xf32>) -> tensor<?x64xf32>
     %tail = call @last(%h, %position) : (tensor<?x64xf32>, index) -> tensor<?x64xf32>
+    %y = ternary.head %tail, %table : tensor<?x64xf32>, tensor<64x64xf32> -> tensor<?x64xf32>
+    return %y : tensor<?x64xf32>
+  }
+}
+
+//--- elsewhere.mlir
+module attributes {ternary.files = [], ternary.model = {max_positions = 64 : i64, vocabulary = 64 : i64}} {
+  ternary.weight @table : tensor<64x64xf32> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [64, 64], encoding = random>]
+  func.func private @block(%x: tensor<?x64xf32>, %position: index, %cache: !ternary.kv_cache<1x64xf32>) -> tensor<?x64xf32> {
+    %y = ternary.attention %x, %x, %x, %cache at %position heads 1 : tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, !ternary.kv_cache<1x64xf32>
+    return %y : tensor<?x64xf32>
+  }
+  func.func @main(%ids: tensor<?xi32>, %position: index, %wanted: index, %cache: !ternary.kv_cache<1x64xf32>) -> tensor<?x64xf32> attributes {ternary.entry} {
+    %zero = arith.constant 0 : index
+    %table = ternary.load @table : tensor<64x64xf32>
+    %count = tensor.dim %ids, %zero : tensor<?xi32>
+    %first = arith.subi %count, %wanted : index
+    %angles = ternary.rope_angles %zero, %count frequencies(dense<1.0> : tensor<32xf32>) -> tensor<?x64xf32>
+    %x = ternary.embedding %ids, %table : tensor<?xi32>, tensor<64x64xf32> -> tensor<?x64xf32>
+    %r = ternary.rope %x, %angles heads 1 : tensor<?x64xf32>, tensor<?x64xf32>
+    %h = call @block(%r, %position, %cache) : (tensor<?x64xf32>, index, !ternary.kv_cache<1x64xf32>) -> tensor<?x64xf32>
+    %tail = tensor.extract_slice %h[%first, 0] [%wanted, 64] [1, 1] : tensor<?x64xf32> to tensor<?x64xf32>
+    %y = ternary.head %tail, %table : tensor<?x64xf32>, tensor<64x64xf32> -> tensor<?x64xf32>
+    return %y : tensor<?x64xf32>
+  }
+}
+
+//--- fixed.mlir
+module attributes {ternary.files = [], ternary.model = {max_positions = 64 : i64, vocabulary = 64 : i64}} {
+  ternary.weight @table : tensor<64x64xf32> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [64, 64], encoding = random>]
+  func.func private @block(%x: tensor<?x64xf32>, %position: index, %cache: !ternary.kv_cache<1x64xf32>) -> tensor<?x64xf32> {
+    %y = ternary.attention %x, %x, %x, %cache at %position heads 1 : tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, !ternary.kv_cache<1x64xf32>
+    return %y : tensor<?x64xf32>
+  }
+  func.func @main(%ids: tensor<?xi32>, %position: index, %wanted: index, %cache: !ternary.kv_cache<1x64xf32>) -> tensor<?x64xf32> attributes {ternary.entry} {
+    %zero = arith.constant 0 : index
+    %table = ternary.load @table : tensor<64x64xf32>
+    %count = tensor.dim %ids, %zero : tensor<?xi32>
+    %first = arith.subi %count, %wanted : index
+    %angles = ternary.rope_angles %position, %count frequencies(dense<1.0> : tensor<32xf32>) -> tensor<?x64xf32>
+    %four = arith.constant 4 : index
+    %other = ternary.rope_angles %position, %four frequencies(dense<1.0> : tensor<32xf32>) -> tensor<4x64xf32>
+    %x = ternary.embedding %ids, %table : tensor<?xi32>, tensor<64x64xf32> -> tensor<?x64xf32>
+    %r = ternary.rope %x, %angles heads 1 : tensor<?x64xf32>, tensor<?x64xf32>
+    %h = call @block(%r, %position, %cache) : (tensor<?x64xf32>, index, !ternary.kv_cache<1x64xf32>) -> tensor<?x64xf32>
+    %tail = tensor.extract_slice %h[%first, 0] [%wanted, 64] [1, 1] : tensor<?x64xf32> to tensor<?x64xf32>
     %y = ternary.head %tail, %table : tensor<?x64xf32>, tensor<64x64xf32> -> tensor<?x64xf32>
     return %y : tensor<?x64xf32>
   }

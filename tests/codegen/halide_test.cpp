@@ -365,6 +365,44 @@ void checkTable(const RowKernelModule &kernels, RowKernel head, RowKernel tableR
   ASSERT_TRUE(same(expected.data(), out.data(), rows)) << rows << " rows of " << n;
 }
 
+/// Several rows of x at once: each gets what it would get alone.
+template <typename T>
+void checkHeadRows(const RowKernelModule &kernels, RowKernel one, RowKernel several, int64_t rows,
+                   int64_t n, std::mt19937 &random) {
+  int64_t stride = paddedRow(n), xStride = stride + 64, outStride = rows + 3;
+  Guarded<T> table(rows * stride);
+  for (int64_t i = 0; i < rows * stride; ++i)
+    table[i] = i % stride < n ? element<T>(random) : T(0);
+  Floats x((kHeadTokens - 1) * xStride + stride), out((kHeadTokens - 1) * outStride + rows);
+  for (int64_t t = 0; t < kHeadTokens; ++t)
+    for (int64_t i = 0; i < n; ++i)
+      x[t * xStride + i] = std::normal_distribution<float>()(random);
+  std::fill_n(out.data(), (kHeadTokens - 1) * outStride + rows, 7.0f);
+  kernels
+      .call<void(const float *, int64_t, const T *, int64_t, int64_t, int64_t, float *, int64_t)>(
+          several, x.data(), xStride, table.data(), rows, stride, n, out.data(), outStride);
+  for (int64_t t = 0; t < kHeadTokens; ++t) {
+    Floats expected(rows);
+    kernels.call<void(const float *, const T *, int64_t, int64_t, int64_t, float *)>(
+        one, x.data() + t * xStride, table.data(), rows, stride, n, expected.data());
+    ASSERT_TRUE(same(expected.data(), out.data() + t * outStride, rows))
+        << rows << " rows of " << n << ", token " << t;
+    for (int64_t gap = rows; t + 1 < kHeadTokens && gap < outStride; ++gap)
+      ASSERT_EQ(out[t * outStride + gap], 7.0f);
+  }
+}
+
+TEST_P(RowKernels, HeadsOfSeveralRowsEqualThoseOfOne) {
+  for (int64_t n : {1, 31, 64, 65, 512, 2560})
+    for (int64_t rows : {1, 2, 5, 50}) {
+      checkHeadRows<float>(kernels(), RowKernel::HeadF32, RowKernel::HeadRowsF32, rows, n, random);
+      checkHeadRows<uint16_t>(kernels(), RowKernel::HeadF16, RowKernel::HeadRowsF16, rows, n,
+                              random);
+      checkHeadRows<uint16_t>(kernels(), RowKernel::HeadBF16, RowKernel::HeadRowsBF16, rows, n,
+                              random);
+    }
+}
+
 TEST_P(RowKernels, TablesAreExact) {
   for (int64_t n : {1, 2, 31, 32, 33, 63, 64, 65, 100, 128, 300, 512, 2560})
     for (int64_t rows : {1, 2, 3, 4, 5, 7, 8, 9, 50}) {

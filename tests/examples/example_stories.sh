@@ -29,6 +29,15 @@ same "$work/moved"
 (cd "$work/else where" && "$EXAMPLES/example_story" "a story.so" "$prompt") >"$work/bare"
 same "$work/bare"
 
+# Texts continued together are those continued alone.
+texts=("$prompt" "The dog" "A girl named Lily went to the park")
+for text in "${texts[@]}"; do
+  printf %s "$text"
+  "$TERN" run "$MODELS/model.so" -p "$text" --greedy -n 40
+done >"$work/alone"
+"$EXAMPLES/example_batch" "$MODELS/model.so" "${texts[@]}" >"$work/together"
+cmp "$work/alone" "$work/together"
+
 # Without a runtime inside, the plugin says which symbol it misses.
 if "$EXAMPLES/example_plugin" "$MODELS/model.so" "$prompt" >"$work/out" 2>"$work/error"; then
   echo "expected example_plugin to refuse a library without runtime"

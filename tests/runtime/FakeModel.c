@@ -16,20 +16,27 @@
 #define FAKE_QUERY tern_query
 #endif
 
+static int32_t *seenBy(const tern_frame_t *frame, int64_t row) {
+  return (int32_t *)(frame->batch ? frame->batch[row].kv : frame->kv);
+}
+static int64_t positionOf(const tern_frame_t *frame, int64_t row) {
+  return frame->batch ? frame->batch[row].position : frame->indices[0] + row;
+}
+
 /* Threads take rows in turn; every buffer of the frame is used, so that a wrong size shows. */
 static void forward(const tern_frame_t *frame, uint32_t thread) {
   const int32_t *ids = (const int32_t *)frame->inputs[0];
-  int64_t position = frame->indices[0], wanted = frame->indices[1];
-  int32_t *seen = (int32_t *)frame->kv;
+  int64_t wanted = frame->indices[1];
   int32_t *own = (int32_t *)(frame->scratch + thread * frame->scratch_stride);
   for (int64_t row = thread; row < frame->rows; row += frame->thread_count)
-    seen[position + row] = ids[row];
+    seenBy(frame, row)[positionOf(frame, row)] = ids[row];
   frame->barrier(frame->barrier_context, thread);
   const float *bias = (const float *)frame->weights;
   float *next = (float *)frame->arena;
   for (int64_t row = thread; row < frame->rows; row += frame->thread_count) {
     uint32_t sum = 0;
-    for (int64_t p = 0; p <= position + row; ++p) {
+    const int32_t *seen = seenBy(frame, row);
+    for (int64_t p = 0; p <= positionOf(frame, row); ++p) {
       own[p] = seen[p] + 1;
       sum += (uint32_t)own[p] * (uint32_t)(p + 1);
     }

@@ -20,7 +20,7 @@
 CHECK(TERN_ABI_VERSION == 3);
 CHECK(sizeof(void *) == 8);
 
-CHECK(sizeof(tern_frame_t) == 136);
+CHECK(sizeof(tern_frame_t) == 144);
 AT(tern_frame_t, thread_count, 4);
 AT(tern_frame_t, arena, 8);
 AT(tern_frame_t, weights, 16);
@@ -37,6 +37,11 @@ AT(tern_frame_t, barrier_context, 96);
 AT(tern_frame_t, ticket, 104);
 AT(tern_frame_t, probe, 112);
 AT(tern_frame_t, probe_context, 120);
+AT(tern_frame_t, batch, 128);
+
+CHECK(sizeof(tern_batch_row_t) == 24);
+AT(tern_batch_row_t, kv_capacity, 8);
+AT(tern_batch_row_t, position, 16);
 
 CHECK(sizeof(tern_matmul_args_t) == 144);
 AT(tern_matmul_args_t, scale, 8);

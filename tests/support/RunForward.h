@@ -96,7 +96,8 @@ public:
   /// One call by `threads` threads of the descriptor's variant `variant`.
   void run(uint32_t variant, uint32_t threads, int64_t rows,
            const std::vector<const void *> &inputs, const std::vector<int64_t> &indices,
-           const std::vector<void *> &outputs, Schedule schedule = Schedule::Together) {
+           const std::vector<void *> &outputs, Schedule schedule = Schedule::Together,
+           const std::vector<tern_batch_row_t> &batch = {}) {
     alignas(64) uint64_t ticket = 0;
     auto reset = [&ticket]() noexcept { ticket = 0; };
     using Gate = std::barrier<decltype(reset)>;
@@ -119,6 +120,7 @@ public:
     frame.outputs = outputs.data();
     frame.ticket = &ticket;
     frame.best = best;
+    frame.batch = batch.empty() ? nullptr : batch.data();
     bool together = schedule == Schedule::Together;
     frame.barrier_context = together ? static_cast<void *>(&gate) : &relay;
     if (together)
@@ -146,6 +148,8 @@ public:
   }
 
   tern_best_t *best = nullptr; ///< of the frame, for the calls that follow
+  /// A row of a batch that goes on at `position` of this run's sequence.
+  tern_batch_row_t rowAt(int64_t position) const { return {kv.get(), capacity, position}; }
 
 private:
   struct Free {

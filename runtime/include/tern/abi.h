@@ -42,6 +42,12 @@ extern "C" {
 #define TERN_PROBE_FIRST 3u
 /* Called by every thread for itself. rows: of the op's first result, or the frame's. */
 typedef void (*tern_probe_fn)(void *context, uint32_t thread, uint32_t what, int64_t rows);
+/* A row of a batch: the next position of a sequence of its own. */
+typedef struct tern_batch_row {
+  uint8_t *kv;         /* as the frame's, and of no other row of the call */
+  int64_t kv_capacity; /* positions it has room for */
+  int64_t position;    /* 0 .. kv_capacity - 1 */
+} tern_batch_row_t;
 
 /* One call of a compiled function, shared by all its threads. Rows of float
    tensors in the arena are padded with zeros to a multiple of 64 elements; the
@@ -68,6 +74,10 @@ typedef struct tern_frame {
   uint64_t *ticket;
   tern_probe_fn probe; /* NULL: none. Only code that was compiled with probes calls it. */
   void *probe_context;
+  /* NULL: the rows are consecutive positions of one sequence, which is in kv. Else one a row, of a
+     language model: rows have nothing to do with each other, and kv, kv_capacity and the index
+     `position` are not read; scratch_stride holds for every row's position + 1. */
+  const tern_batch_row_t *batch;
   /* NULL, or thread_count of them, when the call wants only the largest logit of one row and the
      code has a screen (screened_bytes): outputs[0] is then memory of the call's own. */
   struct tern_best *best;

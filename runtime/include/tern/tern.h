@@ -145,6 +145,14 @@ typedef struct tern_greedy {
    but where the model has a screen of its head, most of the head is not read. tern_session_logits
    computes the logits if they are asked for. */
 TERN_API tern_status_t tern_decode_greedy(tern_session_t *session, int32_t id, tern_greedy_t *out);
+/* Appends ids[i] to sessions[i], for all `count` of them, reading the weights once: as tern_decode
+   of each, with the same bits, in much less time. The sessions are of one model, no two the same;
+   at most max_rows of them. The work is done by the threads and in the memory of sessions[0], which
+   must have room for every session's position (the others need no threads of their own: make them
+   with `threads` 1). All belong to this call while it runs. On failure none has moved.
+   TERN_STATUS_UNSUPPORTED for a model opened on Metal. */
+TERN_API tern_status_t tern_decode_batch(tern_session_t *const *sessions, const int32_t *ids,
+                                         size_t count);
 /* Appends tokens and writes the logits of all of them: float [count][vocabulary]. */
 TERN_API tern_status_t tern_prefill_logits(tern_session_t *session, const int32_t *ids,
                                            size_t count, float *logits, size_t capacity);
