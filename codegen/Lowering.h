@@ -3,8 +3,8 @@
 // Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Private to LowerToLLVM.cpp, LowerFunctions.cpp, LowerValues.cpp, LowerProbes.cpp, LowerCalls.cpp
-// and LowerOps.cpp.
+// Private to LowerToLLVM.cpp, LowerFunctions.cpp, LowerValues.cpp, LowerProbes.cpp, LowerCalls.cpp,
+// LowerOps.cpp and LowerAttention.cpp.
 //
 //===----------------------------------------------------------------------===//
 
@@ -110,9 +110,9 @@ private:
   void storeKernelArgs(ternary::Product op, ternary::PackingAttr packing, bool residual);
   void callKernel(mlir::Value rows, llvm::StringRef gemv, llvm::StringRef gemm);
   void padRows(const Place &place, int64_t columns);
-  void storeCache(ternary::AttentionOp op, mlir::Value keys, mlir::Value values);
-  void attend(ternary::AttentionOp op, mlir::Value keys, mlir::Value values);
   void addInPlace(const Place &residual, const Place &out, int64_t columns);
+
+  struct Attention; // LowerAttention.cpp
 
   /// Calls of one callee that differ in their table rows only.
   struct CallRun {

@@ -19,6 +19,7 @@ void addRunOptions(CLI::App &verb, RunOptions &options);
 void addModel(CLI::App &verb, RunOptions &options);
 void addThreads(CLI::App &verb, uint32_t &threads);
 void addCheckpointFlags(CLI::App &verb, CheckpointFlags &flags);
+void addCacheFlag(CLI::App &verb, CheckpointFlags &flags);
 
 // What is no target, level or list of ids is wrong usage (exit code 2).
 CLI::Validator isTargetList();
