@@ -31,7 +31,6 @@ constexpr KernelSignature kSignatures[] = {
     {"tern_row_norm_quantize_groups", "ppfiippp"},
     {"tern_row_rope", "ppiip"},
     {"tern_row_rope_angles", "ipip"},
-    {"tern_row_attention", "pppiiipp"},
     {"tern_row_gated_relu2", "ppip"},
     {"tern_row_gated_silu", "ppip"},
     {"tern_row_add", "ppip"},

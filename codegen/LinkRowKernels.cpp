@@ -184,10 +184,7 @@ public:
     name.consume_front("tern_row_");
     if (name == "rope")
       scalars.push_back(builder.CreateLShr(scalars[1], 1));
-    if (name == "attention")
-      attention();
-    else
-      call(name, pointers, scalars);
+    call(name, pointers, scalars);
     if (name == "rope")
       zeroPadding(builder.CreateMul(scalars[0], scalars[1]));
     if (name == "rope_angles")
@@ -230,38 +227,6 @@ private:
   }
 
   void zeroPadding(Value *n) { call("zero_padding", pointers.back(), n); }
-
-  void attention() {
-    auto [query, keys, values, scratch, out] =
-        std::tie(pointers[0], pointers[1], pointers[2], pointers[3], pointers[4]);
-    Value *length = scalars[0];
-    Value *inverse = builder.CreateAlloca(builder.getFloatTy());
-    scores({query, keys, scratch});
-    call("attention_softmax", {scratch, scratch, inverse}, length);
-    call("attention_mix", {scratch, inverse, values, out}, scalars);
-  }
-
-  /// Of the three variants the one for this head size, which is mostly known when compiling.
-  void scores(ArrayRef<Value *> buffers) {
-    Value *size = scalars[2];
-    BasicBlock *whole = BasicBlock::Create(context, "", &function);
-    BasicBlock *uneven = BasicBlock::Create(context, "", &function);
-    BasicBlock *shifted = BasicBlock::Create(context, "", &function);
-    BasicBlock *shorter = BasicBlock::Create(context, "", &function);
-    BasicBlock *done = BasicBlock::Create(context, "", &function);
-    Value *rest = builder.CreateAnd(size, 31);
-    builder.CreateCondBr(builder.CreateIsNull(rest), whole, uneven);
-    builder.SetInsertPoint(uneven);
-    builder.CreateCondBr(builder.CreateICmpUGE(size, builder.getInt64(32)), shifted, shorter);
-    for (auto [block, name] :
-         {std::pair(whole, "attention_scores"), std::pair(shifted, "attention_scores_shifted"),
-          std::pair(shorter, "attention_scores_short")}) {
-      builder.SetInsertPoint(block);
-      call(name, buffers, scalars);
-      builder.CreateBr(done);
-    }
-    builder.SetInsertPoint(done);
-  }
 
   Function &function;
   llvm::Module &rows;

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "codegen/AttentionKernel.h"
 #include "codegen/HalideKernels.h"
 #include "codegen/Lowering.h"
 #include "dialect/Packing.h"
@@ -18,12 +19,8 @@
 using namespace mlir;
 using namespace tern;
 
-int64_t tern::cacheRowFloats(ternary::KVCacheType cache) {
-  return roundUp(cache.getHeadSize(), 16);
-}
-
 int64_t tern::cacheBytesPerPosition(ternary::KVCacheType cache) {
-  return 2 * cache.getHeads() * cacheRowFloats(cache) * static_cast<int64_t>(sizeof(float));
+  return CacheLayout(cache).bytesPerPosition();
 }
 
 static int64_t elementBytes(Type type) { return (type.getIntOrFloatBitWidth() + 7) / 8; }

@@ -4,7 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Private to LowerToLLVM.cpp, LowerFunctions.cpp, LowerValues.cpp, LowerProbes.cpp, LowerCalls.cpp,
-// LowerHead.cpp, LowerBatch.cpp and LowerOps.cpp.
+// LowerHead.cpp, LowerBatch.cpp, LowerAttention.cpp and LowerOps.cpp.
 //
 //===----------------------------------------------------------------------===//
 
@@ -135,9 +135,9 @@ private:
   void storeKernelArgs(ternary::Product op, ternary::PackingAttr packing, bool residual);
   void callKernel(mlir::Value rows, llvm::StringRef gemv, llvm::StringRef gemm);
   void padRows(const Place &place, int64_t columns);
-  void storeCache(ternary::AttentionOp op);
-  void attend(ternary::AttentionOp op);
   void addInPlace(const Place &residual, const Place &out, int64_t columns);
+
+  struct Attention; // LowerAttention.cpp
 
   /// Calls of one callee that differ in their table rows only.
   struct CallRun {

@@ -19,7 +19,7 @@ namespace tern {
 
 /// A stretch of memory that threads share. Stretches of different spaces never overlap.
 struct Region {
-  enum class Space { Locals, Argument, Result, Cache, Output };
+  enum class Space { Locals, Argument, Result, Cache, Scratch, Output };
   Space space = Space::Locals;
   int64_t id = 0;             ///< which argument, result, cache or output; 0 for locals
   int64_t begin = 0, end = 0; ///< bytes, locals only; the others are one stretch each

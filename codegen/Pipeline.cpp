@@ -7,6 +7,7 @@
 
 #include "codegen/Pipeline.h"
 
+#include "codegen/AttentionKernel.h"
 #include "codegen/CodegenPasses.h"
 #include "codegen/EmitObject.h"
 #include "codegen/HalideKernels.h"
@@ -207,11 +208,16 @@ llvm::Expected<DescriptorInfo> describe(const CompileInput &input) {
         " bytes a position in all, found " + llvm::Twine(n.kv_bytes_per_position));
   n.output_count = entry->getNumResults();
   n.fixed_rows = fixedRows(*entry);
-  module.walk([&](ternary::AttentionOp) { n.scratch_bytes_per_position = sizeof(float); });
   module.walk([&](ternary::HeadOp head) {
     auto table = cast<RankedTensorType>(head.getTable().getType());
     if (head.getScreen())
       n.screened_bytes += static_cast<uint64_t>(packedWeightBytes(table).value_or(0));
+  });
+  module.walk([&](ternary::AttentionOp op) {
+    AttentionShape shape(op.getCache().getType(), static_cast<int64_t>(op.getHeads()));
+    n.scratch_bytes_per_position =
+        std::max(n.scratch_bytes_per_position,
+                 static_cast<uint64_t>(shape.partialBytesPerPosition()));
   });
   n.max_rows = static_cast<uint32_t>(number(module, "ternary.max_rows"));
   n.arena_bytes = number(module, "ternary.arena_bytes");

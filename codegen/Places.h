@@ -16,8 +16,6 @@
 
 namespace tern {
 
-/// Floats from one position of a cached head to the next.
-int64_t cacheRowFloats(ternary::KVCacheType cache);
 /// Bytes of one cache for each position of its capacity: keys and values.
 int64_t cacheBytesPerPosition(ternary::KVCacheType cache);
 /// Bytes from one row of a tensor to the next in the arena or the weights section

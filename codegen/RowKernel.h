@@ -27,11 +27,6 @@ enum class RowKernel {
   NormQuantizeGroups, ///< p x, p gain, f epsilon, i n, i group, p values, p scales, p offsets
   Rope,               ///< p x, p angles, i heads, i headSize, p out
   RopeAngles,         ///< i position, p frequencies f32[half], i half, p out [2 * half]
-  /// p query, p keys, p values, i length, i stride, i headSize, p scratch f32[length], p out
-  /// One query head. `keys` and `values` point at the head's row of position 0, rows are `stride`
-  /// floats apart. Neither reads nor writes past headSize: the row's padding is the caller's
-  /// (ZeroPadding after the last head).
-  Attention,
   GatedRelu2,   ///< p gate, p up, i n, p out
   GatedSilu,    ///< p gate, p up, i n, p out
   Add,          ///< p left, p right, i n, p out

@@ -131,6 +131,11 @@ static Error checkArgument(unsigned index, Type type, const RuntimeValue &value)
       return mismatch(formatv("{0} heads of size {1}", got.heads, got.headSize).str());
     if (got.keys.size() != got.values.size() || got.keys.size() % (got.heads * got.headSize))
       return mismatch(formatv("{0} keys and {1} values", got.keys.size(), got.values.size()).str());
+    size_t scales = declared.getElementType().isInteger(8) ? got.keys.size() / got.headSize : 0;
+    if (got.keyScales.size() != scales || got.valueScales.size() != scales)
+      return mismatch(formatv("{0} scales of keys and {1} of values", got.keyScales.size(),
+                              got.valueScales.size())
+                          .str());
     return Error::success();
   }
   auto declared = dyn_cast<RankedTensorType>(type);

@@ -29,10 +29,12 @@ struct TensorValue {
   std::vector<int8_t> i8; ///< int8 values and trits
 };
 
-/// Keys and values of one layer: position-major, [position][head][headSize].
+/// Keys and values of one layer: position-major, [position][head][headSize], of caches of f16 and
+/// i8 as the floats they stand for before their scales.
 struct CacheValue {
   int64_t heads = 0, headSize = 0;
   std::vector<float> keys, values;
+  std::vector<float> keyScales, valueScales; ///< [position][head]; of caches of i8 only
 };
 
 /// What an SSA value holds: a tensor, a cache (by reference) or an index.

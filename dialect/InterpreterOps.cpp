@@ -89,6 +89,23 @@ static Expected<Results> evaluate(RopeOp op, Operands in) {
   return Results{*out};
 }
 
+/// Rows of keys or values into the cache from `position` on, as its element type keeps them.
+static void storeRows(KVCacheType type, ArrayRef<float> rows, int64_t position,
+                      std::vector<float> &to, std::vector<float> &scales) {
+  const int64_t heads = type.getHeads(), size = type.getHeadSize();
+  const int64_t count = static_cast<int64_t>(rows.size()) / size, first = position * heads;
+  float *out = to.data() + first * size;
+  if (type.getElementType().isF32())
+    llvm::copy(rows, out);
+  if (type.getElementType().isF16())
+    std::transform(rows.begin(), rows.end(), out, semantics::cachedF16);
+  if (!type.getElementType().isInteger(8))
+    return;
+  scales.resize(to.size() / size);
+  for (int64_t i = 0; i < count; ++i)
+    scales[first + i] = semantics::cachedI8(rows.data() + i * size, size, out + i * size);
+}
+
 static Expected<Results> evaluate(AttentionOp op, Operands in) {
   const TensorValue &query = asTensor(in[0]), &key = asTensor(in[1]), &value = asTensor(in[2]);
   CacheValue &cache = **std::get_if<std::shared_ptr<CacheValue>>(&in[3]);
@@ -115,15 +132,21 @@ static Expected<Results> evaluate(AttentionOp op, Operands in) {
     return out.takeError();
   cache.keys.resize(std::max(length, position + rows) * stride);
   cache.values.resize(cache.keys.size());
-  llvm::copy(key.f32, cache.keys.begin() + position * stride);
-  llvm::copy(value.f32, cache.values.begin() + position * stride);
-  std::vector<float> scratch(position + rows);
+  KVCacheType type = op.getCache().getType();
+  storeRows(type, key.f32, position, cache.keys, cache.keyScales);
+  storeRows(type, value.f32, position, cache.values, cache.valueScales);
+  auto cached = [&](const std::vector<float> &rows, const std::vector<float> &scales,
+                    int64_t head) -> semantics::CachedRows {
+    if (scales.empty())
+      return {rows.data() + head * size, stride};
+    return {rows.data() + head * size, stride, scales.data() + head, cache.heads};
+  };
   for (int64_t row = 0; row < rows; ++row)
     for (int64_t head = 0; head < heads; ++head) {
-      int64_t at = (row * heads + head) * size, shared = head / (heads / cache.heads) * size;
-      semantics::attend(query.f32.data() + at, cache.keys.data() + shared,
-                        cache.values.data() + shared, position + row + 1, stride, size,
-                        scratch.data(), (*out)->f32.data() + at);
+      int64_t at = (row * heads + head) * size, shared = head / (heads / cache.heads);
+      semantics::attend(query.f32.data() + at, cached(cache.keys, cache.keyScales, shared),
+                        cached(cache.values, cache.valueScales, shared), position + row + 1, size,
+                        (*out)->f32.data() + at);
     }
   return Results{*out};
 }

@@ -7,6 +7,7 @@
 
 #include "dialect/Semantics.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -205,24 +206,70 @@ void semantics::ropeAngles(int64_t position, const float *frequencies, int64_t h
   }
 }
 
-void semantics::attend(const float *query, const float *keys, const float *values, int64_t length,
-                       int64_t stride, int64_t headSize, float *scratch, float *out) {
-  float factor = 1.0f / std::sqrt(static_cast<float>(headSize));
-  float largest = -INFINITY;
-  for (int64_t t = 0; t < length; ++t) {
-    scratch[t] = rowDot(query, keys + t * stride, headSize) * factor;
-    largest = scratch[t] > largest ? scratch[t] : largest;
-  }
-  for (int64_t t = 0; t < length; ++t)
-    scratch[t] = semantics::exp(scratch[t] - largest);
-  float inverse = 1.0f / rowSum(scratch, length);
+/// The online softmax over blocks: `largest`, `total` and `out` of the blocks so far.
+void semantics::attend(const float *query, CachedRows keys, CachedRows values, int64_t length,
+                       int64_t headSize, float *out) {
+  const float factor = 1.0f / std::sqrt(static_cast<float>(headSize));
+  auto scale = [](const CachedRows &cached, int64_t t) {
+    return cached.scales ? cached.scales[t * cached.scaleStride] : 1.0f;
+  };
+  float largest = -INFINITY, total = 0.0f, weights[kAttentionBlock];
   for (int64_t d = 0; d < headSize; ++d)
     out[d] = 0.0f;
-  for (int64_t t = 0; t < length; ++t)
-    for (int64_t d = 0; d < headSize; ++d)
-      out[d] += scratch[t] * values[t * stride + d];
+  for (int64_t first = 0; first < length; first += kAttentionBlock) {
+    const int64_t count = std::min(kAttentionBlock, length - first);
+    float blockLargest = -INFINITY;
+    for (int64_t t = 0; t < count; ++t) {
+      const float *key = keys.rows + (first + t) * keys.stride;
+      float dot = 0.0f;
+      for (int64_t d = 0; d < headSize; ++d)
+        dot = std::fma(query[d], key[d], dot);
+      weights[t] = (dot * scale(keys, first + t)) * factor;
+      blockLargest = weights[t] > blockLargest ? weights[t] : blockLargest;
+    }
+    for (int64_t t = 0; t < count; ++t)
+      weights[t] = semantics::exp(weights[t] - blockLargest);
+    const float blockTotal = rowSum(weights, count);
+    for (int64_t t = 0; t < count; ++t)
+      weights[t] *= scale(values, first + t);
+
+    const float both = blockLargest > largest ? blockLargest : largest;
+    const float before = semantics::exp(largest - both), now = semantics::exp(blockLargest - both);
+    for (int64_t d = 0; d < headSize; ++d) {
+      float sum = 0.0f;
+      for (int64_t t = 0; t < count; ++t)
+        sum = std::fma(weights[t], values.rows[(first + t) * values.stride + d], sum);
+      out[d] = out[d] * before + sum * now;
+    }
+    total = total * before + blockTotal * now;
+    largest = both;
+  }
+  const float inverse = 1.0f / total;
   for (int64_t d = 0; d < headSize; ++d)
     out[d] *= inverse;
+}
+
+float semantics::cachedF16(float value) {
+  constexpr float most = 65504.0f;
+  float magnitude = std::fabs(value);
+  magnitude = magnitude < most ? magnitude : most;
+  return fromF16(toF16(std::copysign(magnitude, value)));
+}
+
+float semantics::cachedI8(const float *x, int64_t n, float *rows) {
+  float largest = 1e-5f;
+  for (int64_t i = 0; i < n; ++i) {
+    float magnitude = std::fabs(x[i]);
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  const float s = (1.0f / largest) * 127.0f;
+  for (int64_t i = 0; i < n; ++i) {
+    float q = x[i] * s;
+    q = q > -127.0f ? q : -127.0f;
+    q = q < 127.0f ? q : 127.0f;
+    rows[i] = std::rint(q) + 0.0f;
+  }
+  return 1.0f / s;
 }
 
 //===----------------------------------------------------------------------===//

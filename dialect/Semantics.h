@@ -59,10 +59,24 @@ float linearFloat(const int8_t *trits, const float *x, int64_t n, const float *s
 void rope(const float *x, const float *angles, int64_t headSize, float *out);
 /// One row of ternary.rope_angles.
 void ropeAngles(int64_t position, const float *frequencies, int64_t half, float *out);
-/// One query head at position p = `length` - 1; keys and values are `length` rows of `headSize`,
-/// `stride` floats apart. `scratch` has room for `length` floats.
-void attend(const float *query, const float *keys, const float *values, int64_t length,
-            int64_t stride, int64_t headSize, float *scratch, float *out);
+
+/// Positions whose softmax is taken before it joins what came before.
+constexpr int64_t kAttentionBlock = 256;
+/// Keys or values of one cached head.
+struct CachedRows {
+  const float *rows;
+  int64_t stride;                ///< floats from position to position
+  const float *scales = nullptr; ///< one a position, or null: all one
+  int64_t scaleStride = 0;
+};
+/// One query head at position p = `length` - 1.
+void attend(const float *query, CachedRows keys, CachedRows values, int64_t length,
+            int64_t headSize, float *out);
+/// What a cache of f16 keeps of a float: the nearest half float, finite (a NaN becomes the largest).
+float cachedF16(float value);
+/// What a cache of i8 keeps of one head's row; returns the scale: rows[i] * scale is near x[i].
+float cachedI8(const float *x, int64_t n, float *rows);
+
 float relu2(float gate, float up);
 float silu(float gate, float up);
 

@@ -85,8 +85,8 @@ LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError, 
   if (heads > kMostColumns || headSize > kMostColumns / heads)
     return emitError() << "expected at most " << kMostColumns << " columns in all heads, got "
                        << heads << " heads of size " << headSize;
-  if (!elementType.isF32())
-    return emitError() << "expected element type f32, got " << elementType;
+  if (!elementType.isF32() && !elementType.isF16() && !elementType.isSignlessInteger(8))
+    return emitError() << "expected element type f32, f16 or i8, got " << elementType;
   return success();
 }
 

@@ -60,8 +60,10 @@ def Ternary_KVCacheType : Ternary_Type<"KVCache", "kv_cache"> {
   let description = [{
     A reference to mutable storage of `heads` key rows and `heads` value rows of
     `headSize` elements for each position. `ternary.attention` reads and extends it.
+    Elements are f32; f16, the nearest half float, finite; or i8 with a scale for
+    each row of one head, as `ternary.quantize_rows` makes them (at least -127).
 
-    Example: `!ternary.kv_cache<4 x 64 x f32>`
+    Example: `!ternary.kv_cache<4 x 64 x f32>`, `!ternary.kv_cache<4 x 64 x i8>`
   }];
   let parameters = (ins "int64_t":$heads, "int64_t":$headSize, "::mlir::Type":$elementType);
   let hasCustomAssemblyFormat = 1;

@@ -111,7 +111,7 @@ Status tern_session::allocateBatch(size_t rows) {
 Status tern_session::runBatch(tern_session *const *sessions, const int32_t *ids, size_t count) {
   auto *rows = reinterpret_cast<tern_batch_row_t *>(batchRows.data());
   for (size_t i = 0; i < count; ++i) {
-    rows[i] = {sessions[i]->cache.data(), sessions[i]->room, sessions[i]->used};
+    rows[i] = {sessions[i]->cache.data(), int64_t(sessions[i]->cachePositions), sessions[i]->used};
     sessions[i]->fresh = sessions[i]->bestOnly = false;
   }
   const void *inputs[] = {ids};

@@ -76,7 +76,7 @@ static Status checkSizes(const tern_descriptor_t &code) {
   } fields[] = {
       {"arena_bytes", code.arena_bytes, uint64_t(1) << 40},
       {"kv_bytes_per_position", code.kv_bytes_per_position, uint64_t(1) << 32},
-      {"scratch_bytes_per_position", code.scratch_bytes_per_position, uint64_t(1) << 24},
+      {"scratch_bytes_per_position", code.scratch_bytes_per_position, uint64_t(1) << 32},
       {"weights_bytes", code.weights_bytes, uint64_t(1) << 46},
       {"screened_bytes", code.screened_bytes, code.weights_bytes},
       {"max_rows", code.max_rows, 1 << 16},

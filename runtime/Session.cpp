@@ -49,8 +49,9 @@ Status tern_session::allocate() {
   }
   uint64_t cacheBytes, scratchBytes;
   // Offsets in the scratch memory of a thread count positions; threads must not share cache lines.
-  if (!multiply(code.kv_bytes_per_position, room, &cacheBytes) ||
-      !multiply(code.scratch_bytes_per_position, room, &scratchStride) ||
+  cachePositions = (uint64_t(room) + TERN_KV_TILE - 1) / TERN_KV_TILE * TERN_KV_TILE;
+  if (!multiply(code.kv_bytes_per_position, cachePositions, &cacheBytes) ||
+      !multiply(code.scratch_bytes_per_position, cachePositions, &scratchStride) ||
       scratchStride > UINT64_MAX - 63)
     return Status::error(TERN_STATUS_OUT_OF_MEMORY, TERN_CATEGORY_MEMORY,
                          "the sizes do not fit 64 bits");
@@ -108,7 +109,7 @@ tern_frame_t tern_session::frame(int64_t rows) {
   frame.kv = cache.data();
   frame.scratch = scratch.data();
   frame.scratch_stride = scratchStride;
-  frame.kv_capacity = room;
+  frame.kv_capacity = static_cast<int64_t>(cachePositions);
   frame.rows = rows;
   frame.barrier = Threads::barrier;
   frame.barrier_context = threads.get();

@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/gpu/KernelParts.h"
+#include "dialect/Semantics.h"
 
 using namespace llvm;
 
@@ -15,6 +16,7 @@ namespace tern::gpu {
 
 static constexpr int64_t kSimdgroups = 4;
 static constexpr int64_t kThreads = kSimdgroups * kSimdWidth;
+static constexpr int64_t kBlock = semantics::kAttentionBlock;
 
 static void buildStoreCache(GpuBuilder &b, const KernelInfo &) {
   Num size = b.scalar("head_size"), row = b.scalar("row"), capacity = b.scalar("capacity");
@@ -38,36 +40,52 @@ static void buildAttention(GpuBuilder &b, const KernelInfo &) {
   Num values = b.name("values", (b.scalar("cache_heads") + cacheHead) * capacity * row);
   Num query = b.name("query", m * b.scalar("query_stride") + head * size);
   Num scores = b.name("scores", (m * b.scalar("heads") + head) * capacity);
-  Num thread = b.thread(), lane = b.lane();
+  Num thread = b.thread();
   Num factor = b.name("factor", b.f32(1.0f) / b.sqrt(b.toFloat(size)));
-
-  b.comment("Scores: a simdgroup takes one key at a time.");
-  Num mine = b.loop("t", b.simdgroup(), length, kSimdgroups, {b.f32(-INFINITY)},
-                    [&](Num t, ArrayRef<Num> largest) {
-                      Num key = b.name("key", keys + t * row);
-                      Num dot = rowRuleSum(b, size, [&](Num i) {
-                        return b.load("query", query + i) * b.load("cache", key + i);
-                      });
-                      Num score = b.name("score", dot * factor);
-                      b.when(lane == 0, [&] { b.store(score, "scratch", scores + t); });
-                      return Nums{b.larger(score, largest[0])};
-                    })[0];
-  Num largest = b.name("largest", groupMax(b, mine, 0, kSimdgroups));
-  b.loop("t", thread, length, kThreads, [&](Num t) {
-    Num score = b.load("scratch", scores + t);
-    b.store(b.call("exp_row", {score - largest}), "scratch", scores + t);
-  });
-  b.barrier();
-  Num total = rowRuleSum(b, length, [&](Num t) { return b.load("scratch", scores + t); });
-  Num inverse = b.name("inverse", b.f32(1.0f) / total);
   b.comment("A thread has one column of the result.");
-  b.loop("d", thread, size, kThreads, [&](Num d) {
-    Num sum = b.loop("t", b.i32(0), length, 1, {b.f32(0)}, [&](Num t, ArrayRef<Num> state) {
-      Num weight = b.load("scratch", scores + t);
-      return Nums{state[0] + weight * b.load("cache", values + t * row + d)};
-    })[0];
-    b.store(sum * inverse, "out", m * b.scalar("out_stride") + head * size + d);
-  });
+  Num out = b.name("to", m * b.scalar("out_stride") + head * size);
+  b.loop("d", thread, size, kThreads, [&](Num d) { b.store(b.f32(0), "out", out + d); });
+
+  auto block = [&](Num first, ArrayRef<Num> state) {
+    Num count = b.name("count", b.smaller(length - first, b.i32(kBlock)));
+    b.comment("Scores: a thread takes one key at a time.");
+    Num mine = b.loop("t", thread, count, kThreads, {b.f32(-INFINITY)},
+                      [&](Num t, ArrayRef<Num> largest) {
+                        Num key = b.name("key", keys + (first + t) * row);
+                        Num dot = b.loop("d", b.i32(0), size, 1, {b.f32(0)},
+                                         [&](Num d, ArrayRef<Num> sum) {
+                                           return Nums{b.fusedMultiplyAdd(
+                                               b.load("query", query + d), b.load("cache", key + d),
+                                               sum[0])};
+                                         })[0];
+                        Num score = b.name("score", dot * factor);
+                        b.store(score, "scratch", scores + t);
+                        return Nums{b.larger(score, largest[0])};
+                      })[0];
+    Num largest = b.name("largest", groupMax(b, mine, 0, kSimdgroups));
+    b.loop("t", thread, count, kThreads, [&](Num t) {
+      Num score = b.load("scratch", scores + t);
+      b.store(b.call("exp_row", {score - largest}), "scratch", scores + t);
+    });
+    b.barrier();
+    Num total = rowRuleSum(b, count, [&](Num t) { return b.load("scratch", scores + t); });
+    Num both = b.name("both", b.larger(largest, state[0]));
+    Num before = b.name("before", b.call("exp_row", {state[0] - both}));
+    Num now = b.name("now", b.call("exp_row", {largest - both}));
+    b.loop("d", thread, size, kThreads, [&](Num d) {
+      Num sum = b.loop("t", b.i32(0), count, 1, {b.f32(0)}, [&](Num t, ArrayRef<Num> sofar) {
+        Num value = b.load("cache", values + (first + t) * row + d);
+        return Nums{b.fusedMultiplyAdd(b.load("scratch", scores + t), value, sofar[0])};
+      })[0];
+      b.store(b.load("out", out + d) * before + sum * now, "out", out + d);
+    });
+    b.barrier();
+    return Nums{both, state[1] * before + total * now};
+  };
+  Nums ends = b.loop("first", b.i32(0), length, kBlock, {b.f32(-INFINITY), b.f32(0)}, block);
+  Num inverse = b.name("inverse", b.f32(1.0f) / ends[1]);
+  b.loop("d", thread, size, kThreads,
+         [&](Num d) { b.store(b.load("out", out + d) * inverse, "out", out + d); });
 }
 
 std::vector<KernelInfo> attentionKernels() {

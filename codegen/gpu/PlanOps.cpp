@@ -7,6 +7,7 @@
 
 #include "codegen/gpu/PlanBuilder.h"
 
+#include "codegen/AttentionKernel.h"
 #include "codegen/Places.h"
 #include "dialect/Packing.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -276,7 +277,7 @@ LogicalResult PlanBuilder::lower(ternary::AttentionOp op) {
       .bind("cache", store)
       .set("heads", cache.getHeads())
       .set("head_size", size)
-      .set("row", cacheRowFloats(cache))
+      .set("row", CacheLayout(cache).row)
       .set("capacity", capacity)
       .set("position", position)
       .set("key_stride", floats(key))
@@ -295,7 +296,7 @@ LogicalResult PlanBuilder::lower(ternary::AttentionOp op) {
       .set("cache_heads", cache.getHeads())
       .set("heads_a_cache_head", heads / cache.getHeads())
       .set("head_size", size)
-      .set("row", cacheRowFloats(cache))
+      .set("row", CacheLayout(cache).row)
       .set("capacity", capacity)
       .set("position", position)
       .set("query_stride", floats(query))

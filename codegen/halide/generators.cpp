@@ -64,11 +64,6 @@ private:
                     Arguments inputs);
   void addRope();
   void addRopeAngles();
-  /// What a head of `size` columns has after its whole blocks of 32.
-  enum class Tail { None, Shifted /* size >= 32 */, Short /* any size */ };
-  void addScores(const std::string &name, Tail kind);
-  void addSoftmax();
-  void addMix();
   void addTableRow(const std::string &name, Element element);
   void addHead(const std::string &name, Element element);
   void addHeadRows(const std::string &name, Element element);
@@ -372,124 +367,6 @@ void Kernels::addRopeAngles() {
 }
 
 //===----------------------------------------------------------------------===//
-// Attention of one query head
-//===----------------------------------------------------------------------===//
-
-void Kernels::addScores(const std::string &name, Tail kind) {
-  Param<int> length("length"), stride("stride"), size("size");
-  ImageParam query = row(Float(32), "query"), keys = matrix(Float(32), "keys", stride);
-  Var t("t"), lane("lane");
-  auto term = [&](Expr i) { return query(i) * keys(i, t); };
-  Func scores("scores"), sum("products");
-  RDom r(0, size / kLanes);
-  sum(lane, t) = 0.0f;
-  sum(lane, t) += term(kLanes * r + lane);
-  sum.bound(lane, 0, kLanes).vectorize(lane, kVector).unroll(lane);
-  sum.update().reorder(lane, r, t).vectorize(lane, kVector).unroll(lane);
-  Stages stages{sum};
-  if (kind != Tail::None) {
-    // A partial sum is never -0, so adding the zeros of `tail` changes nothing.
-    Func tail("tail"), both("both");
-    Expr rest = size % kLanes, at = lane;
-    tail(lane, t) = 0.0f;
-    if (kind == Tail::Shifted) {
-      // The row's last 32 products, then zeros: seen from 32 - rest on, lane i holds term i.
-      RDom last(0, kLanes);
-      tail(last, t) = term(size - kLanes + last);
-      tail.bound(lane, 0, 2 * kLanes).update().vectorize(last, kVector).unroll(last);
-      at = kLanes - rest + lane;
-    } else {
-      RDom single(0, rest);
-      tail(single, t) = term(size - rest + single);
-      tail.bound(lane, 0, kLanes).update().unscheduled();
-    }
-    tail.vectorize(lane, kVector).unroll(lane);
-    both(lane, t) = sum(lane, t) + tail(at, t);
-    both.bound(lane, 0, kLanes).vectorize(lane, kVector).unroll(lane);
-    stages.insert(stages.end(), {tail, both});
-    sum = both;
-  }
-  sum = addLanes(sum, stages, {t});
-  for (Func &stage : stages)
-    stage.compute_at(scores, t).store_in(MemoryType::Stack);
-  Func factor = scalar("factor", 1.0f / sqrt(cast<float>(size)));
-  scores(t) = sum(0, t) * factor();
-  scores.output_buffer().dim(0).set_bounds(0, length);
-  add(name, {scores}, {query, keys, length, stride, size});
-}
-
-void Kernels::addSoftmax() {
-  // `weights` may lie on `scores`: each element is read last where it is written.
-  ImageParam scores = row(Float(32), "scores");
-  Param<int> length("length");
-  Var t("t");
-  Func top = largest(Float(32).min(), length, [&](Expr at) { return scores(at); });
-  Func weights("weights"), inverse("inverse");
-  RDom body(0, kVector, 0, length / kVector), rest(length / kVector * kVector, length % kVector);
-  Expr at = kVector * body.y + body.x;
-  weights(t) = undef<float>();
-  weights(at) = exponential(scores(at) - top());
-  weights(rest) = exponential(scores(rest) - top());
-  weights.output_buffer().dim(0).set_bounds(0, length);
-  weights.compute_root();
-  weights.update(0).allow_race_conditions().vectorize(body.x);
-  weights.update(1).unscheduled();
-  auto term = [&](Expr i) { return weights(i); };
-  Func partial = partialSums("sums", length / kLanes, term);
-  Func tail = tailTerms("tail", length, term);
-  Func both = joined(partial, tail);
-  Stages stages{partial, tail, both};
-  Func sum = addLanes(both, stages);
-  computeRoot(stages);
-  inverse(t) = 1.0f / sum(0);
-  inverse.output_buffer().dim(0).set_bounds(0, 1);
-  add("attention_softmax", {weights, inverse}, {scores, length});
-}
-
-void Kernels::addMix() {
-  Param<int> length("length"), stride("stride"), size("size");
-  ImageParam weights = row(Float(32), "weights"), inverse = row(Float(32), "inverse");
-  ImageParam values = matrix(Float(32), "values", stride);
-  Var d("d"), x("x"), b("b");
-  Func out("out");
-  out(d) = undef<float>();
-  // Blocks of 64 columns; what is left in blocks of 16, the last of them moved back to end with
-  // the row; rows of less than 16 one by one.
-  Expr left = size % 64;
-  struct Blocks {
-    int width;
-    Expr count;
-  };
-  const Blocks passes[] = {{64, size / 64},
-                           {16, select(size >= 16, (left + 15) / 16, 0)},
-                           {1, select(size < 16, size, 0)}};
-  std::vector<Func> sums;
-  for (const auto &[width, count] : passes) {
-    RDom t(0, length), r(0, width, 0, count);
-    auto first = [&, width = width](Expr block) {
-      return width == 16 ? min(size - left + 16 * block, size - 16) : width * block;
-    };
-    Func sum("sum_" + std::to_string(width));
-    sum(x, b) = 0.0f;
-    sum(x, b) += weights(t) * values(first(b) + x, t);
-    out(first(r.y) + r.x) = sum(r.x, r.y) * inverse(0);
-    sum.bound(x, 0, width).store_in(MemoryType::Stack);
-    int vector = std::min(width, kVector);
-    sum.vectorize(x, vector).unroll(x);
-    sum.update().reorder(x, t, b).vectorize(x, vector).unroll(x);
-    int stage = static_cast<int>(sums.size());
-    if (width > 1)
-      out.update(stage).allow_race_conditions().vectorize(r.x, vector);
-    else
-      out.update(stage).unscheduled();
-    sum.compute_at(out, r.y);
-    sums.push_back(sum);
-  }
-  out.output_buffer().dim(0).set_bounds(0, size);
-  add("attention_mix", {out}, {weights, inverse, values, length, stride, size});
-}
-
-//===----------------------------------------------------------------------===//
 // Elementwise work and tables
 //===----------------------------------------------------------------------===//
 
@@ -602,11 +479,6 @@ void Kernels::addAll() {
   addQuantizeGroups("norm_quantize_groups", true);
   addRope();
   addRopeAngles();
-  addScores("attention_scores", Tail::None);
-  addScores("attention_scores_shifted", Tail::Shifted);
-  addScores("attention_scores_short", Tail::Short);
-  addSoftmax();
-  addMix();
   addElementwise("gated_relu2", relu2);
   addElementwise("gated_silu", silu);
   addElementwise("add", sum);

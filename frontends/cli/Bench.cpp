@@ -28,7 +28,7 @@ namespace {
 struct BenchFlags {
   RunOptions run;
   std::string shape;
-  uint32_t prompt = 512, tokens = 64, repeat = 3;
+  uint32_t prompt = 512, tokens = 64, repeat = 3, context = 0;
   uint32_t batch = 0; ///< sequences decoded at once; 0: not measured
   bool json = false;
   std::string profile; ///< empty: none; else a file, or "-" for none
@@ -37,6 +37,7 @@ struct BenchFlags {
 struct BenchResult {
   double prefill = 0, decode = 0; ///< tokens a second, medians
   double batch = 0;               ///< tokens a second of a whole batch
+  double decodeInContext = 0;     ///< the same from a context of flags.context tokens
   double rssMb = 0;
   MachineLimits limits;
   uint64_t weightsBytes = 0;
@@ -103,17 +104,45 @@ static Error profile(const BenchFlags &flags, Recorder &recorder, tern_session_t
   return Error::success();
 }
 
+/// Rows of the head that were computed in all.
+static Expected<uint64_t> decodeTokens(tern_session_t *session, ArrayRef<int32_t> ids,
+                                       uint32_t count) {
+  tern_greedy_t greedy = {sizeof(greedy), 0, 0, 0};
+  uint64_t computed = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    if (Error error = checkStatus(
+            tern_decode_greedy(session, ids.empty() ? 0 : ids[i % ids.size()], &greedy)))
+      return error;
+    computed += greedy.rows_computed;
+  }
+  return computed;
+}
+
+/// Fills the first flags.context positions.
+static Error fillContext(const BenchFlags &flags, const tern_model_t *model,
+                         tern_session_t *session) {
+  auto info = modelInfo(model);
+  if (!info)
+    return info.takeError();
+  std::vector<int32_t> ids = promptIds(flags.context, info->vocabulary);
+  return checkStatus(tern_prefill(session, ids.data(), ids.size()));
+}
+
+/// `inContext`: a session that starts from a context, or NULL.
 static Expected<BenchResult> measure(const BenchFlags &flags, const tern_model_t *model,
-                                     tern_session_t *session, Recorder *recorder) {
+                                     tern_session_t *session, tern_session_t *inContext,
+                                     Recorder *recorder) {
   auto info = modelInfo(model);
   if (!info)
     return info.takeError();
   std::vector<int32_t> ids = promptIds(flags.prompt, info->vocabulary);
 
   BenchResult result;
-  std::vector<double> prefill, decode;
-  tern_greedy_t greedy = {sizeof(greedy), 0, 0, 0};
+  std::vector<double> prefill, decode, decodeInContext;
   double computed = 0;
+  if (inContext)
+    if (Error error = fillContext(flags, model, inContext))
+      return error;
   for (uint32_t round = 0; round <= flags.repeat; ++round) {
     if (Error error = checkStatus(tern_session_trim(session, 0)))
       return error;
@@ -126,20 +155,30 @@ static Expected<BenchResult> measure(const BenchFlags &flags, const tern_model_t
     if (Error error = checkStatus(tern_session_trim(session, 0)))
       return error;
     start = std::chrono::steady_clock::now();
-    for (uint32_t i = 0; i < flags.tokens; ++i) {
-      if (Error error = checkStatus(
-              tern_decode_greedy(session, ids.empty() ? 0 : ids[i % ids.size()], &greedy)))
-        return error;
-      computed += greedy.rows_computed;
-    }
+    auto rows = decodeTokens(session, ids, flags.tokens);
+    if (!rows)
+      return rows.takeError();
+    computed += static_cast<double>(*rows);
     double decodeSeconds = secondsSince(start);
+    // Round by round: the machine's bandwidth changes from one minute to the next.
+    if (inContext)
+      if (Error error = checkStatus(tern_session_trim(inContext, flags.context)))
+        return error;
+    start = std::chrono::steady_clock::now();
+    if (inContext)
+      if (auto rows = decodeTokens(inContext, ids, flags.tokens); !rows)
+        return rows.takeError();
+    double contextSeconds = secondsSince(start);
     if (round == 0)
       continue; // warms caches and pages
+    decodeInContext.push_back(flags.tokens / contextSeconds);
     prefill.push_back(flags.prompt / prefillSeconds);
     decode.push_back(flags.tokens / decodeSeconds);
   }
   result.prefill = median(prefill);
   result.decode = median(decode);
+  if (inContext)
+    result.decodeInContext = median(decodeInContext);
   result.rssMb = residentMb();
   result.headRows = computed / (flags.tokens * (flags.repeat + 1.0));
   const double rowBytes =
@@ -175,6 +214,10 @@ static void print(const BenchFlags &flags, const BenchResult &result, uint32_t t
                         {"limits", json::Object{{"read_gbs", result.limits.readGBs},
                                                 {"int8_gmacs", result.limits.int8GMacs},
                                                 {"f32_gmacs", result.limits.f32GMacs}}}};
+    if (flags.context) {
+      object["context_tokens"] = static_cast<int64_t>(flags.context);
+      object["decode_in_context_tps"] = result.decodeInContext;
+    }
     if (result.prefillMacs > 0)
       object[result.floats ? "prefill_share_of_f32" : "prefill_share_of_int8"] = macShare;
     if (!result.profile.empty()) {
@@ -196,6 +239,9 @@ static void print(const BenchFlags &flags, const BenchResult &result, uint32_t t
                      result.floats ? "f32" : "int8");
   outs() << format("\ndecode    %8.1f tokens/s   %5.1f %% of %.1f GB/s read bandwidth\n",
                    result.decode, readShare * 100, result.limits.readGBs);
+  if (flags.context)
+    outs() << format("at %-6u %8.1f tokens/s   %5.2f x the time of a token at 0\n", flags.context,
+                     result.decodeInContext, result.decode / result.decodeInContext);
   if (flags.batch)
     outs() << format("batch %-3u %8.1f tokens/s   %5.2f x one sequence\n", flags.batch,
                      result.batch, result.batch / result.decode);
@@ -254,7 +300,15 @@ static Error runBench(const BenchFlags &flags) {
     if (Error error =
             checkStatus(tern_session_set_probe(session->get(), Recorder::record, &*recorder)))
       return error;
-  auto measured = measure(flags, model->get(), session->get(), recorder ? &*recorder : nullptr);
+  Session inContext;
+  if (flags.context) {
+    auto made = makeSession(model->get(), threads, flags.context + flags.tokens);
+    if (!made)
+      return made.takeError();
+    inContext = std::move(*made);
+  }
+  auto measured = measure(flags, model->get(), session->get(), inContext.get(),
+                          recorder ? &*recorder : nullptr);
   if (!measured)
     return measured.takeError();
   if (flags.batch) {
@@ -289,6 +343,9 @@ void addBench(CLI::App &app, Action &action) {
   verb->add_option("-n,--tokens", flags->tokens, "tokens decoded, from an empty context")
       ->check(isCount(1, kMaxTokens))
       ->capture_default_str();
+  verb->add_option("--context", flags->context,
+                   "tokens of a context from which decoding is measured too")
+      ->check(isCount(1, kMaxTokens));
   verb->add_option("-r,--repeat", flags->repeat, "rounds; medians are shown")
       ->check(isCount(1, 1000))
       ->capture_default_str();
@@ -306,6 +363,7 @@ void addBench(CLI::App &app, Action &action) {
   verb->add_flag("--profile{-}", flags->profile,
                  "also say where the time goes, op by op; --profile=FILE.html writes a page too");
   addCheckpointFlags(*verb, flags->run.checkpoint);
+  addCacheFlag(*verb, flags->run.checkpoint);
   verb->callback([flags, model, shape, &action] {
     if (model->count() + shape->count() == 0)
       throw CLI::RequiredError("a model or --shape");

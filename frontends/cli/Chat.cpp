@@ -340,6 +340,7 @@ void addChat(CLI::App &app, Action &action) {
   verb->add_option("--threads", flags->run.threads, "0: one a core")->check(isCount(0, 256));
   verb->add_option("--level", flags->run.level, "force a CPU level, such as x86-64-v3");
   addCheckpointFlags(*verb, flags->run.checkpoint);
+  addCacheFlag(*verb, flags->run.checkpoint);
   verb->callback([flags, &action] { action = [flags] { return runChat(*flags); }; });
 }
 

@@ -220,6 +220,7 @@ void addCompile(CLI::App &app, Action &action) {
   verb->add_flag("--remarks", flags->remarks, "say which kernels were chosen and why");
   verb->add_flag("-q,--quiet", flags->quiet, "no summary");
   addCheckpointFlags(*verb, flags->checkpoint);
+  addCacheFlag(*verb, flags->checkpoint);
   verb->callback([flags, &action] {
     checkCompileFlags(*flags);
     action = [flags] { return runCompile(*flags); };

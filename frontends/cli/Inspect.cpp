@@ -218,7 +218,7 @@ static void printLibrary(const json::Object &library) {
   field("memory");
   outs() << "arena " << formatBytes(number("arena_bytes")) << " for " << number("max_rows")
          << " rows a call, cache " << formatBytes(number("kv_bytes_per_position"))
-         << " a position\n";
+         << " a position, of " << card.getString("cache").value_or("f32") << '\n';
   field("tokenizer");
   outs() << (library.getBoolean("tokenizer").value_or(false) ? "yes" : "no") << '\n';
   field("compiler");
@@ -282,6 +282,7 @@ void addInspect(CLI::App &app, Action &action) {
   verb->add_option("model", flags->model, "checkpoint, library or .mlir")->required();
   verb->add_flag("--json", flags->json, "print JSON");
   addCheckpointFlags(*verb, flags->checkpoint);
+  addCacheFlag(*verb, flags->checkpoint);
   verb->callback([flags, &action] { action = [flags] { return runInspect(*flags); }; });
 }
 

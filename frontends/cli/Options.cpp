@@ -94,6 +94,13 @@ void addCheckpointFlags(CLI::App &verb, CheckpointFlags &flags) {
       ->check(CLI::IsMember({"128", "64", "4row"}));
 }
 
+void addCacheFlag(CLI::App &verb, CheckpointFlags &flags) {
+  verb.add_option("--kv", flags.cache,
+                  "elements of the cache of keys and values: f32 (default), f16 or int8; smaller\n"
+                  "ones are faster in long contexts, and not as exact")
+      ->check(CLI::IsMember({"f32", "f16", "int8"}));
+}
+
 void addRunOptions(CLI::App &verb, RunOptions &options) {
   addModel(verb, options);
   addThreads(verb, options.threads);
@@ -101,6 +108,7 @@ void addRunOptions(CLI::App &verb, RunOptions &options) {
   verb.add_option("--level", options.level, "force a CPU level, such as x86-64-v3")
       ->check(isCpuLevel());
   addCheckpointFlags(verb, options.checkpoint);
+  addCacheFlag(verb, options.checkpoint);
 }
 
 } // namespace tern::cli

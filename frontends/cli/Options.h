@@ -21,6 +21,7 @@ void addThreads(CLI::App &verb, uint32_t &threads);
 void addHead(CLI::App &verb, std::string &head);
 void addTuning(CLI::App &verb, std::string &file);
 void addCheckpointFlags(CLI::App &verb, CheckpointFlags &flags);
+void addCacheFlag(CLI::App &verb, CheckpointFlags &flags);
 
 // What is no target, level or list of ids is wrong usage (exit code 2).
 CLI::Validator isTargetList();

@@ -141,6 +141,10 @@ import::ImportOptions importOptions(const CheckpointFlags &flags) {
     options.i2sLayout = ternary::Encoding::I2SL64;
   if (flags.layout == "4row")
     options.i2sLayout = ternary::Encoding::I2SL4Row;
+  options.cache = StringSwitch<import::CacheElement>(flags.cache)
+                      .Case("f16", import::CacheElement::F16)
+                      .Case("int8", import::CacheElement::Int8)
+                      .Default(import::CacheElement::F32);
   return options;
 }
 

@@ -48,7 +48,7 @@ llvm::json::Object modelCard(const tern_model_t *model);
 
 /// What a checkpoint does not say, as the user spells it.
 struct CheckpointFlags {
-  std::string activations, gate, layout;
+  std::string activations, gate, layout, cache;
 };
 import::ImportOptions importOptions(const CheckpointFlags &flags);
 

@@ -269,6 +269,7 @@ void addVerify(CLI::App &app, Action &action) {
       ->capture_default_str();
   addThreads(*verb, flags->threads);
   addCheckpointFlags(*verb, flags->checkpoint);
+  addCacheFlag(*verb, flags->checkpoint);
   verb->callback([flags, &action] { action = [flags] { return runVerify(*flags); }; });
 }
 

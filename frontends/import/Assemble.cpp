@@ -18,7 +18,8 @@ using namespace llvm;
 
 namespace tern::import {
 
-void setActivations(const ImportOptions &options, Config &config) {
+void setFree(const ImportOptions &options, Config &config) {
+  config.cache = options.cache;
   static_assert(static_cast<int>(ActivationMode::Int8Per128) ==
                 static_cast<int>(ternary::Activations::Int8Per128));
   if (options.activations)
@@ -47,7 +48,7 @@ Error checkActivations(const ModelSpec &spec) {
 }
 
 static Error applyOptions(const ImportOptions &options, Config &config) {
-  setActivations(options, config);
+  setFree(options, config);
   if (!options.gate)
     return Error::success();
   config.gate =

@@ -27,8 +27,8 @@ struct AssembleInput {
 llvm::Expected<ImportedModel> assemble(mlir::MLIRContext &context, AssembleInput input,
                                        const ImportOptions &options);
 
-/// What `options` say of activations instead of what the model does.
-void setActivations(const ImportOptions &options, Config &config);
+/// What `options` say and no file needs to agree with: activations and the cache.
+void setFree(const ImportOptions &options, Config &config);
 /// Whether the scales of the weights allow activations with a scale a group.
 llvm::Error checkActivations(const ModelSpec &spec);
 

@@ -121,6 +121,8 @@ std::string makeCard(const CardParts &parts) {
           out.value(type);
       });
     out.attribute("activations", describe(config.activations));
+    if (config.cache != CacheElement::F32)
+      out.attribute("cache", describe(config.cache));
     if (config.activations != parts.stated)
       out.attribute("approximation", ("the model's own activations are " + describe(parts.stated) +
                                       "; these were asked for")

@@ -8,6 +8,7 @@
 #ifndef TERN_FRONTENDS_IMPORT_CONFIG_H
 #define TERN_FRONTENDS_IMPORT_CONFIG_H
 
+#include "frontends/import/CacheElement.h"
 #include "frontends/import/Json.h"
 #include "llvm/ADT/SmallVector.h"
 
@@ -66,6 +67,7 @@ struct Config {
   ActivationMode activations = ActivationMode::Int8;
   int64_t mlxGroup = 0; ///< columns a scale in WeightForm::Mlx
   GateFunction gate = GateFunction::Relu2;
+  CacheElement cache = CacheElement::F32;
   std::optional<bool> tied; ///< absent: decided by whether the checkpoint has a head
   WeightForm form = WeightForm::Unstated;
   const char *place = "config.json"; ///< where sizes come from, for messages

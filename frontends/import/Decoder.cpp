@@ -24,6 +24,7 @@ ModelSpec emptySpec(const Config &config) {
   spec.gate =
       config.gate == GateFunction::Relu2 ? ternary::GateKind::Relu2 : ternary::GateKind::Silu;
   spec.activations = static_cast<ternary::Activations>(config.activations);
+  spec.cache = config.cache;
   spec.frequencies = ropeFrequencies(config);
   return spec;
 }

@@ -9,6 +9,7 @@
 #define TERN_FRONTENDS_IMPORT_IMPORT_H
 
 #include "dialect/TernaryDialect.h"
+#include "frontends/import/CacheElement.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "llvm/Support/Error.h"
 
@@ -34,6 +35,7 @@ struct ImportOptions {
   std::optional<ternary::GateKind> gate;
   /// How tensors of GGUF's type I2_S lie: I2S, I2SL64 or I2SL4Row. No file tells.
   ternary::Encoding i2sLayout = ternary::Encoding::I2S;
+  CacheElement cache = CacheElement::F32;
 };
 
 /// Imports the checkpoint at `path`: a Hugging Face folder or a file in it, or a GGUF file.

@@ -116,7 +116,8 @@ private:
   func::FuncOp declareForward() {
     SmallVector<Type> inputs = {RankedTensorType::get({ShapedType::kDynamic}, b.getI32Type()),
                                 b.getIndexType(), b.getIndexType()};
-    Type cache = KVCacheType::get(b.getContext(), spec.kvHeads, spec.headSize, b.getF32Type());
+    Type cache = KVCacheType::get(b.getContext(), spec.kvHeads, spec.headSize,
+                                  typeOf(*b.getContext(), spec.cache));
     inputs.append(spec.layers.size(), cache);
     auto forward =
         func::FuncOp::create(b, loc, "forward", b.getFunctionType(inputs, {rows(spec.vocabulary)}));

@@ -9,6 +9,7 @@
 #define TERN_FRONTENDS_IMPORT_MODELBUILDER_H
 
 #include "dialect/TernaryDialect.h"
+#include "frontends/import/CacheElement.h"
 #include "mlir/IR/OwningOpRef.h"
 
 #include <optional>
@@ -50,6 +51,7 @@ struct ModelSpec {
   float epsilon = 0;
   ternary::GateKind gate = ternary::GateKind::Relu2;
   ternary::Activations activations = ternary::Activations::Int8PerToken;
+  CacheElement cache = CacheElement::F32;
   std::vector<float> frequencies; ///< headSize / 2, radians a position
   WeightSpec embedding, outputNorm;
   std::optional<WeightSpec> head; ///< absent: the embedding

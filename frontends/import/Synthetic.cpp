@@ -153,7 +153,7 @@ Expected<ImportedModel> syntheticModel(mlir::MLIRContext &context, StringRef nam
   context.loadDialect<TernaryDialect>();
   Config config = makeConfig(*shape);
   const ActivationMode stated = config.activations;
-  setActivations(options, config);
+  setFree(options, config);
   RandomWeights random(context, shape->group);
   ModelSpec spec = makeSpec(config, random);
   if (Error error = checkActivations(spec))

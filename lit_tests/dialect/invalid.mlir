@@ -68,8 +68,8 @@ func.func private @f(!ternary.kv_cache<4611686018427387904x4xf32>)
 // -----
 
 // cache_element
-// expected-error @below {{expected element type f32, got 'f16'}}
-func.func private @f(!ternary.kv_cache<4x4xf16>)
+// expected-error @below {{expected element type f32, f16 or i8, got 'bf16'}}
+func.func private @f(!ternary.kv_cache<4x4xbf16>)
 
 // -----
 

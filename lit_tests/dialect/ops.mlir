@@ -115,3 +115,14 @@ func.func @transformer(%ids: tensor<?xi32>, %position: index, %rows: index, %cac
 }
 
 }
+
+// CHECK-LABEL: @caches
+// CHECK-SAME: !ternary.kv_cache<2x16xf16>
+// CHECK-SAME: !ternary.kv_cache<2x16xi8>
+func.func @caches(%q: tensor<?x64xf32>, %k: tensor<?x32xf32>, %p: index, %half: !ternary.kv_cache<2x16xf16>, %byte: !ternary.kv_cache<2x16xi8>) -> tensor<?x64xf32> {
+  // CHECK: ternary.attention %{{.*}} heads 4 : {{.*}} !ternary.kv_cache<2x16xf16>
+  %0 = ternary.attention %q, %k, %k, %half at %p heads 4 : tensor<?x64xf32>, tensor<?x32xf32>, tensor<?x32xf32>, !ternary.kv_cache<2x16xf16>
+  // CHECK: ternary.attention %{{.*}} heads 4 : {{.*}} !ternary.kv_cache<2x16xi8>
+  %1 = ternary.attention %0, %k, %k, %byte at %p heads 4 : tensor<?x64xf32>, tensor<?x32xf32>, tensor<?x32xf32>, !ternary.kv_cache<2x16xi8>
+  return %1 : tensor<?x64xf32>
+}

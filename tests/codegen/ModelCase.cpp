@@ -98,7 +98,7 @@ std::vector<CallResults> ModelCase::run(const tern_descriptor_t *descriptor, con
                                         uint32_t variant, uint32_t threads,
                                         const std::vector<CallArguments> &calls,
                                         Schedule schedule) {
-  ForwardRun forward(descriptor, payload, /*capacity=*/64);
+  ForwardRun forward(descriptor, payload, capacity);
   std::vector<CallResults> all;
   for (const CallArguments &call : calls) {
     std::vector<const void *> inputs;

@@ -43,6 +43,7 @@ public:
                                uint32_t variant, uint32_t threads,
                                const std::vector<CallArguments> &calls,
                                Schedule schedule = Schedule::Together);
+  int64_t capacity = 64; ///< positions of the caches of compiled code
 
 private:
   std::unique_ptr<mlir::MLIRContext> context;

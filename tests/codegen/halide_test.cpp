@@ -263,36 +263,6 @@ TEST_P(RowKernels, RopeAnglesAreExact) {
     }
 }
 
-TEST_P(RowKernels, AttentionIsExact) {
-  std::vector<int64_t> counts;
-  for (int64_t length = 1; length <= 130; length += 2 * kStride - 1)
-    counts.push_back(length);
-  counts.push_back(1000);
-  for (int64_t size : {1, 5, 16, 32, 64, 80, 100, 128, 130})
-    for (int64_t length : counts)
-      for (Fill fill : {Fill::Usual, Fill::Mixed, Fill::NegativeZeros, Fill::Huge}) {
-        bool thorough = size == 64 || size == 100;
-        if ((fill != Fill::Usual || !thorough) && length % 13 > 1)
-          continue;
-        int64_t stride = size * (1 + length % 3);
-        int64_t span = (length - 1) * stride + size;
-        Floats query = row(size, size, fill), keys = row(span, span, fill);
-        Floats values = row(span, span, fill), scratch(length), out(size);
-        Floats expected(size), expectedScratch(length);
-        semantics::attend(query.data(), keys.data(), values.data(), length, stride, size,
-                          expectedScratch.data(), expected.data());
-        kernels()
-            .call<void(const float *, const float *, const float *, int64_t, int64_t, int64_t,
-                       float *, float *)>(RowKernel::Attention, query.data(), keys.data(),
-                                          values.data(), length, stride, size, scratch.data(),
-                                          out.data());
-        ASSERT_TRUE(same(expectedScratch.data(), scratch.data(), length))
-            << "weights, size " << size << " length " << length << " fill " << int(fill);
-        ASSERT_TRUE(same(expected.data(), out.data(), size))
-            << "size " << size << " length " << length << " fill " << int(fill);
-      }
-}
-
 TEST_P(RowKernels, ElementwiseKernelsAreExact) {
   auto add = [](float left, float right) { return left + right; };
   struct Row {

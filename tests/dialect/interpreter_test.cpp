@@ -122,11 +122,11 @@ TEST(Interpreter, AttentionSharesKeyHeadsAndExtendsTheCache) {
                                    program.floats({3, 8}, v), int64_t(0), cache});
   EXPECT_EQ(cache->keys, k);
   EXPECT_EQ(cache->values, v);
-  float scratch[3], expected[4];
+  float expected[4];
   for (int row = 0; row < 3; ++row)
     for (int head = 0; head < 4; ++head) {
-      semantics::attend(&q[row * 16 + head * 4], &k[head / 2 * 4], &v[head / 2 * 4], row + 1, 8, 4,
-                        scratch, expected);
+      semantics::attend(&q[row * 16 + head * 4], {&k[head / 2 * 4], 8}, {&v[head / 2 * 4], 8},
+                        row + 1, 4, expected);
       for (int d = 0; d < 4; ++d)
         EXPECT_EQ(y[row * 16 + head * 4 + d], expected[d]);
     }

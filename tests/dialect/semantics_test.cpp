@@ -264,11 +264,11 @@ TEST(Semantics, RopeRotatesHalfSplitPairs) {
 
 TEST(Semantics, AttendIsASoftmaxMix) {
   std::mt19937 random(kSeed);
-  const int64_t length = 45, size = 16, stride = 40;
+  const int64_t length = 600, size = 16, stride = 40;
   std::vector<float> query = randomFloats(random, size),
                      keys = randomFloats(random, length * stride),
-                     values = randomFloats(random, length * stride), scratch(length), out(size);
-  semantics::attend(query.data(), keys.data(), values.data(), length, stride, size, scratch.data(),
+                     values = randomFloats(random, length * stride), out(size);
+  semantics::attend(query.data(), {keys.data(), stride}, {values.data(), stride}, length, size,
                     out.data());
   std::vector<double> weights(length);
   double total = 0;
@@ -287,8 +287,8 @@ TEST(Semantics, AttendIsASoftmaxMix) {
 }
 
 TEST(Semantics, AttendToOnePositionReturnsItsValue) {
-  float query[2] = {1.0f, -3.0f}, key[2] = {20.0f, 5.0f}, value[2] = {0.3f, -7.0f}, scratch, out[2];
-  semantics::attend(query, key, value, 1, 2, 2, &scratch, out);
+  float query[2] = {1.0f, -3.0f}, key[2] = {20.0f, 5.0f}, value[2] = {0.3f, -7.0f}, out[2];
+  semantics::attend(query, {key, 2}, {value, 2}, 1, 2, out);
   EXPECT_EQ(out[0], 0.3f);
   EXPECT_EQ(out[1], -7.0f);
 }

@@ -12,6 +12,7 @@
 
 #include <bit>
 #include <cassert>
+#include <cmath>
 #include <cstring>
 #include <random>
 
@@ -411,6 +412,25 @@ GpuCase storeCase(int64_t m, Cache cache, int64_t position) {
   return made.items(n, m);
 }
 
+/// The weights of the last block of positions, which the kernel leaves behind.
+void lastWeights(const float *query, const float *keys, int64_t length, const Cache &cache,
+                 float *weights) {
+  const float factor = 1.0f / std::sqrt(static_cast<float>(cache.size));
+  for (int64_t first = 0; first < length; first += semantics::kAttentionBlock) {
+    int64_t count = std::min(semantics::kAttentionBlock, length - first);
+    float largest = -INFINITY;
+    for (int64_t t = 0; t < count; ++t) {
+      float dot = 0.0f;
+      for (int64_t d = 0; d < cache.size; ++d)
+        dot = std::fma(query[d], keys[(first + t) * cache.row + d], dot);
+      weights[t] = dot * factor;
+      largest = std::max(largest, weights[t]);
+    }
+    for (int64_t t = 0; t < count; ++t)
+      weights[t] = semantics::exp(weights[t] - largest);
+  }
+}
+
 GpuCase attentionCase(int64_t m, int64_t heads, Cache cache, int64_t position) {
   Source source(static_cast<uint64_t>(m * 31 + heads * 5 + cache.size + position));
   int64_t n = heads * cache.size, stride = n + 1, outStride = n + 2;
@@ -420,10 +440,12 @@ GpuCase attentionCase(int64_t m, int64_t heads, Cache cache, int64_t position) {
   for (int64_t i = 0; i < m; ++i)
     for (int64_t h = 0; h < heads; ++h) {
       int64_t from = h / (heads / cache.heads);
-      semantics::attend(&query[at(i * stride + h * cache.size)], &store[cache.key(from, 0)],
-                        &store[cache.value(from, 0)], position + i + 1, cache.row, cache.size,
-                        &weights[at((i * heads + h) * cache.capacity)],
+      semantics::attend(&query[at(i * stride + h * cache.size)],
+                        {&store[cache.key(from, 0)], cache.row},
+                        {&store[cache.value(from, 0)], cache.row}, position + i + 1, cache.size,
                         &out[at(i * outStride + h * cache.size)]);
+      lastWeights(&query[at(i * stride + h * cache.size)], &store[cache.key(from, 0)],
+                  position + i + 1, cache, &weights[at((i * heads + h) * cache.capacity)]);
     }
   Case made("attention", shapeName({m, heads, cache.heads, cache.size, position}));
   made.input("query", query).input("cache", store).output("out", out);
@@ -567,6 +589,11 @@ void addAttention(std::vector<GpuCase> &cases) {
     for (int64_t m : {1, 3})
       for (int64_t position : {0, 1, 3, 31, 32, 64})
         cases.push_back(attentionCase(m, size == 64 ? 6 : 2, cache, position));
+    if (size == 64) {
+      Cache longer{2, size, 640, size};
+      for (int64_t position : {254, 255, 256, 511, 600})
+        cases.push_back(attentionCase(3, 6, longer, position));
+    }
     cases.push_back(storeCase(3, cache, 5));
     cases.push_back(storeCase(1, cache, 69));
   }

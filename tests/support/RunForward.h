@@ -88,10 +88,10 @@ private:
 class ForwardRun {
 public:
   ForwardRun(const tern_descriptor_t *descriptor, const uint8_t *payload, int64_t capacity)
-      : descriptor(descriptor), capacity(capacity),
+      : descriptor(descriptor), capacity((capacity + TERN_KV_TILE - 1) / TERN_KV_TILE * TERN_KV_TILE),
         weights(payload + findSection(payload, TERN_SECTION_WEIGHTS)->offset),
         arena(block(descriptor->arena_bytes)),
-        kv(block(descriptor->kv_bytes_per_position * static_cast<uint64_t>(capacity))) {}
+        kv(block(descriptor->kv_bytes_per_position * static_cast<uint64_t>(this->capacity))) {}
 
   /// One call by `threads` threads of the descriptor's variant `variant`.
   void run(uint32_t variant, uint32_t threads, int64_t rows,

@@ -49,6 +49,9 @@ typedef struct tern_batch_row {
   int64_t position;    /* 0 .. kv_capacity - 1 */
 } tern_batch_row_t;
 
+/* Keys lie in tiles of this many positions. */
+#define TERN_KV_TILE 64
+
 /* One call of a compiled function, shared by all its threads. Rows of float
    tensors in the arena are padded with zeros to a multiple of 64 elements; the
    caller's inputs and outputs are dense. */
@@ -58,9 +61,10 @@ typedef struct tern_frame {
   uint8_t *arena;            /* arena_bytes of the descriptor, 64-byte aligned */
   const uint8_t *weights;    /* the weights section, 64-byte aligned */
   uint8_t *kv;               /* kv_bytes_per_position * kv_capacity, 64-byte aligned */
-  uint8_t *scratch;          /* thread_count * scratch_stride bytes, 64-byte aligned */
+  uint8_t *scratch;          /* thread_count * scratch_stride bytes, 64-byte aligned; the first
+                                thread's is also what threads hand to each other */
   uint64_t scratch_stride;   /* >= scratch_bytes_per_position * kv_capacity, multiple of 64 */
-  int64_t kv_capacity;       /* positions the cache has room for */
+  int64_t kv_capacity;       /* positions the cache has room for, a multiple of TERN_KV_TILE */
   int64_t rows;              /* the dynamic dimension of the inputs, 1 .. max_rows; tensors whose
                                 rows are fixed have these, whatever it is */
   const void *const *inputs; /* one a tensor argument, in order, dense row-major */

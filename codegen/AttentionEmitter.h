@@ -1,0 +1,110 @@
+//===- AttentionEmitter.h - parts of the attention functions ----*- C++ -*-===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Private to AttentionKernel.cpp and AttentionBlock.cpp.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TERN_CODEGEN_ATTENTIONEMITTER_H
+#define TERN_CODEGEN_ATTENTIONEMITTER_H
+
+#include "codegen/AttentionKernel.h"
+
+namespace tern {
+
+/// Floats of a vector. LLVM cuts it to the level's registers, so one form serves all levels.
+constexpr int64_t kVector = 16;
+
+/// Emits one function's body. Query j of an item is query head j % queries of row j / queries.
+class AttentionEmitter {
+public:
+  AttentionEmitter(KernelBuilder &b, const AttentionShape &shape, const Target &target);
+
+  using Values = llvm::SmallVector<mlir::Value>;
+
+  // AttentionKernel.cpp
+  void store(mlir::ValueRange arguments);
+  void attend(mlir::ValueRange arguments);
+  void attendBlock(mlir::ValueRange arguments);
+  void join(mlir::ValueRange arguments);
+
+private:
+  /// What a function keeps on its stack, for up to shape.rows * shape.queries queries.
+  struct Buffers {
+    mlir::Value query;   ///< [query][row]
+    mlir::Value weights; ///< [query][256]: scores, then weights
+    mlir::Value mix;     ///< [query][row] of one block
+    mlir::Value numbers; ///< [query]{largest, total} of one block
+  };
+  /// Where an item's cached head lies, and which rows look at it.
+  struct Item {
+    mlir::Value keys, values, keyScales, valueScales; ///< of the head's position 0
+    mlir::Value firstQuery;                           ///< query head
+    mlir::Value position, rows;                       ///< of the first row; number
+  };
+
+  // AttentionBlock.cpp: the softmax of one block of positions.
+  void block(const Item &item, const Buffers &buffers, mlir::Value first);
+  void scores(const Item &item, const Buffers &buffers, mlir::Value first, mlir::Value count,
+              mlir::Value queries);
+  void softmax(const Item &item, const Buffers &buffers, mlir::Value first, mlir::Value most,
+               mlir::Value query);
+  void mixValues(const Item &item, const Buffers &buffers, mlir::Value first, mlir::Value count,
+                 mlir::Value queries);
+  void tile(mlir::Value a, int64_t aStride, mlir::Value matrix, int64_t step, mlir::Value depth,
+            mlir::Value out, int64_t outStride, int64_t rows, int64_t vectors);
+  void eachTile(mlir::Value queries, llvm::function_ref<void(mlir::Value, int64_t)> body);
+
+  Buffers allocate();
+  Item place(mlir::Value cache, mlir::Value capacity, mlir::Value item, mlir::Value position,
+             mlir::Value rows);
+  void gather(const Item &item, const Buffers &buffers, mlir::Value query, mlir::Value stride);
+  /// Joins a block's results with those so far, {largest, total} and mix.
+  void joinBlock(mlir::Value mix, mlir::Value numbers, mlir::Value soFar, mlir::Value soFarNumbers);
+  void start(mlir::Value soFar, mlir::Value soFarNumbers);
+  void finish(mlir::Value soFar, mlir::Value soFarNumbers, mlir::Value out);
+  void storeElement(mlir::Value value, mlir::Value to);
+  mlir::Value rowScale(mlir::Value row);
+
+  mlir::Value cells(int64_t floats);
+  mlir::Value index(mlir::Value pointer, mlir::Value at, int64_t bytes);
+  mlir::Value loadFloats(mlir::Value pointer);
+  mlir::Value loadFloat(mlir::Value pointer);
+  void put(mlir::Value value, mlir::Value pointer);
+  mlir::Value element(mlir::Value pointer); ///< a vector of the cache, as floats
+  mlir::Value multiplyAdd(mlir::Value a, mlir::Value c, mlir::Value sum);
+  mlir::Value times(mlir::Value a, mlir::Value c);
+  mlir::Value plus(mlir::Value a, mlir::Value c);
+  mlir::Value minus(mlir::Value a, mlir::Value c);
+  mlir::Value larger(mlir::Value a, mlir::Value c);  ///< a > c ? a : c
+  mlir::Value smaller(mlir::Value a, mlir::Value c); ///< a < c ? a : c
+  mlir::Value number(mlir::Type type, float value);  ///< a scalar or all lanes
+  mlir::Value exponential(mlir::Value x);
+  mlir::Value magnitude(mlir::Value x);
+  mlir::Value bits(mlir::Value x); ///< the i32 of each float
+  mlir::Value floatOf(mlir::Value integer);
+  mlir::Value divideUp(mlir::Value a, int64_t c);
+  void loop(mlir::Value begin, mlir::Value end, int64_t step,
+            llvm::function_ref<void(mlir::Value)> body);
+  Values loop(mlir::Value begin, mlir::Value end, int64_t step, mlir::ValueRange init,
+              llvm::function_ref<Values(mlir::Value, mlir::ValueRange)> body);
+  mlir::Value lanesFrom(mlir::Value vector, int64_t width, bool upper);
+  /// Folds 16 lanes to one, lane i with lane i + width for width 8, 4, 2, 1.
+  mlir::Value fold(mlir::Value vector,
+                   llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> both);
+
+  KernelBuilder &b;
+  const AttentionShape &shape;
+  const CacheLayout &cache;
+  mlir::FloatType f32;
+  mlir::VectorType floats;
+  bool hasFma;         ///< fused multiply-add and half floats
+  int64_t tileRows;    ///< queries whose sums registers hold at once
+  int64_t tileVectors; ///< vectors of each
+};
+
+} // namespace tern
+
+#endif // TERN_CODEGEN_ATTENTIONEMITTER_H

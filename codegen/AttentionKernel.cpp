@@ -1,0 +1,444 @@
+//===- AttentionKernel.cpp - attention over a cache, as functions ---------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/AttentionKernel.h"
+
+#include "codegen/AttentionEmitter.h"
+#include "dialect/Semantics.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "tern/abi.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <cmath>
+
+using namespace mlir;
+
+namespace tern {
+
+constexpr int64_t kBlock = semantics::kAttentionBlock;
+
+//===----------------------------------------------------------------------===//
+// Shapes
+//===----------------------------------------------------------------------===//
+
+CacheLayout::CacheLayout(ternary::KVCacheType type)
+    : heads(type.getHeads()), headSize(type.getHeadSize()),
+      row(static_cast<int64_t>(llvm::alignTo(static_cast<uint64_t>(headSize), kVector))),
+      element(type.getElementType()), elementBytes(element.getIntOrFloatBitWidth() / 8),
+      hasScales(element.isInteger(8)) {}
+
+/// Buffers for this many floats lie on the stack.
+constexpr int64_t kStackFloats = 16384;
+constexpr int64_t kMostQueries = 16;
+
+AttentionShape::AttentionShape(ternary::KVCacheType type, int64_t heads)
+    : cache(type), heads(heads) {
+  const int64_t shared = heads / cache.heads;
+  const int64_t room = std::max<int64_t>(kStackFloats / (3 * cache.row + kBlock), 1);
+  const int64_t most = std::min(kMostQueries, room);
+  queries = std::min(shared, most);
+  while (shared % queries)
+    --queries;
+  groups = shared / queries;
+  rows = std::max<int64_t>(most / queries, 1);
+}
+
+int64_t AttentionShape::partialBytesPerPosition() const {
+  return llvm::divideCeil(heads * partialFloats() * static_cast<int64_t>(sizeof(float)),
+                          CacheLayout::kTile);
+}
+
+std::string AttentionShape::name() const {
+  std::string kind = cache.hasScales ? "i8" : cache.elementBytes == 2 ? "f16" : "f32";
+  return "tern_attention_" + std::to_string(heads) + "x" + std::to_string(cache.heads) + "x" +
+         std::to_string(cache.headSize) + "x" + kind;
+}
+
+//===----------------------------------------------------------------------===//
+// Words
+//===----------------------------------------------------------------------===//
+
+AttentionEmitter::AttentionEmitter(KernelBuilder &b, const AttentionShape &shape,
+                                   const Target &target)
+    : b(b), shape(shape), cache(shape.cache), f32(b.getF32Type()),
+      floats(VectorType::get({kVector}, f32)),
+      hasFma(target.cpuFeatures & (TERN_CPU_X86_AVX2 | TERN_CPU_ARM_NEON)) {
+  const bool wide = target.cpuFeatures & TERN_CPU_X86_AVX512;
+  tileRows = hasFma ? 4 : 1;
+  tileVectors = wide ? 4 : 1;
+}
+
+Value AttentionEmitter::cells(int64_t count) {
+  return LLVM::AllocaOp::create(b, LLVM::LLVMPointerType::get(b.getContext()), f32, b.i64(count),
+                                64);
+}
+Value AttentionEmitter::index(Value pointer, Value at, int64_t bytes) {
+  return b.offset(pointer, b.mul(at, b.i64(bytes)));
+}
+Value AttentionEmitter::loadFloats(Value pointer) { return b.load(floats, pointer, 4); }
+Value AttentionEmitter::loadFloat(Value pointer) { return b.load(f32, pointer, 4); }
+void AttentionEmitter::put(Value value, Value pointer) {
+  LLVM::StoreOp::create(b, value, pointer, 4);
+}
+
+Value AttentionEmitter::element(Value pointer) {
+  if (cache.element.isF32())
+    return loadFloats(pointer);
+  if (cache.element.isF16())
+    return b.loadHalves(floats, pointer, !hasFma);
+  Value bytes = b.load(b.vec(kVector, 8), pointer, 1);
+  Value wide = arith::ExtSIOp::create(b, b.vec(kVector, 32), bytes);
+  return arith::SIToFPOp::create(b, floats, wide);
+}
+
+Value AttentionEmitter::multiplyAdd(Value a, Value c, Value sum) {
+  return hasFma ? b.fusedMultiplyAdd(a, c, sum) : b.plainMultiplyAdd(a, c, sum);
+}
+Value AttentionEmitter::times(Value a, Value c) { return arith::MulFOp::create(b, a, c); }
+Value AttentionEmitter::plus(Value a, Value c) { return arith::AddFOp::create(b, a, c); }
+Value AttentionEmitter::minus(Value a, Value c) { return arith::SubFOp::create(b, a, c); }
+Value AttentionEmitter::larger(Value a, Value c) {
+  Value yes = arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, a, c);
+  return arith::SelectOp::create(b, yes, a, c);
+}
+Value AttentionEmitter::smaller(Value a, Value c) {
+  Value yes = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, a, c);
+  return arith::SelectOp::create(b, yes, a, c);
+}
+
+static Type likeShape(Type type, Type element) {
+  auto vector = dyn_cast<VectorType>(type);
+  return vector ? VectorType::get(vector.getShape(), element) : element;
+}
+
+static Value constantLike(KernelBuilder &b, Type type, TypedAttr value) {
+  auto vector = dyn_cast<VectorType>(type);
+  if (!vector)
+    return arith::ConstantOp::create(b, value);
+  return arith::ConstantOp::create(b, DenseElementsAttr::get(vector, Attribute(value)));
+}
+
+Value AttentionEmitter::number(Type type, float value) {
+  return constantLike(b, type, b.getF32FloatAttr(value));
+}
+Value AttentionEmitter::bits(Value x) {
+  return LLVM::BitcastOp::create(b, likeShape(x.getType(), b.getI32Type()), x);
+}
+Value AttentionEmitter::floatOf(Value integer) {
+  return LLVM::BitcastOp::create(b, likeShape(integer.getType(), f32), integer);
+}
+Value AttentionEmitter::magnitude(Value x) {
+  Value integer = bits(x);
+  Value mask = constantLike(b, integer.getType(), b.getI32IntegerAttr(0x7fffffff));
+  return floatOf(b.bitAnd(integer, mask));
+}
+Value AttentionEmitter::divideUp(Value a, int64_t c) {
+  return arith::DivUIOp::create(b, b.add(a, b.i64(c - 1)), b.i64(c));
+}
+
+/// The formula of semantics::exp. Adding 1.5 * 2^23 rounds to a whole number.
+Value AttentionEmitter::exponential(Value x) {
+  auto c = [&](float value) { return number(x.getType(), value); };
+  x = smaller(larger(x, c(-87.3f)), c(88.3f));
+  Value n = minus(plus(times(x, c(1.44269504088896341f)), c(12582912.0f)), c(12582912.0f));
+  Value r = minus(minus(x, times(n, c(0.693359375f))), times(n, c(-2.12194440e-4f)));
+  Value poly = c(1.9875691500e-4f);
+  for (float next :
+       {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f})
+    poly = plus(times(poly, r), c(next));
+  Value p = plus(c(1.0f), plus(r, times(times(r, r), poly)));
+  Type integers = likeShape(x.getType(), b.getI32Type());
+  Value whole = arith::FPToSIOp::create(b, integers, n);
+  Value power =
+      arith::ShLIOp::create(b, whole, constantLike(b, integers, b.getI32IntegerAttr(23)));
+  return floatOf(b.add(bits(p), power));
+}
+
+void AttentionEmitter::loop(Value begin, Value end, int64_t step, function_ref<void(Value)> body) {
+  auto loop = scf::ForOp::create(b, begin, end, b.i64(step));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  body(loop.getInductionVar());
+}
+
+AttentionEmitter::Values
+AttentionEmitter::loop(Value begin, Value end, int64_t step, ValueRange init,
+                       function_ref<Values(Value, ValueRange)> body) {
+  auto loop = scf::ForOp::create(b, begin, end, b.i64(step), init);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  Values next = body(loop.getInductionVar(), loop.getRegionIterArgs());
+  scf::YieldOp::create(b, next);
+  return Values(loop.getResults());
+}
+
+Value AttentionEmitter::fold(Value vector, function_ref<Value(Value, Value)> both) {
+  for (int64_t width = kVector / 2; width > 0; width /= 2)
+    vector = both(lanesFrom(vector, width, false), lanesFrom(vector, width, true));
+  return LLVM::ExtractElementOp::create(b, vector, b.i64(0));
+}
+
+Value AttentionEmitter::lanesFrom(Value vector, int64_t width, bool upper) {
+  const auto begin = static_cast<int32_t>(upper ? width : 0), end = static_cast<int32_t>(width);
+  SmallVector<int32_t> lanes = llvm::to_vector(llvm::seq<int32_t>(begin, begin + end));
+  return LLVM::ShuffleVectorOp::create(b, vector, vector, lanes);
+}
+
+//===----------------------------------------------------------------------===//
+// Storing
+//===----------------------------------------------------------------------===//
+
+/// What semantics::cachedI8 divides by: 127 over the largest magnitude.
+Value AttentionEmitter::rowScale(Value row) {
+  Values floor(1, number(f32, 1e-5f));
+  Value top = loop(b.i64(0), b.i64(cache.headSize), 1, floor, [&](Value d, ValueRange sofar) {
+    return Values{larger(magnitude(loadFloat(index(row, d, 4))), sofar[0])};
+  })[0];
+  Value inverse = arith::DivFOp::create(b, number(f32, 1.0f), top);
+  return times(inverse, number(f32, 127.0f));
+}
+
+/// Rounded as semantics::cachedF16 and toF16 do: results below 2^-14 are multiples of 2^-24, which
+/// is the last place of 0.5.
+static Value halfBits(KernelBuilder &b, Value bits) {
+  Type i32 = b.getI32Type();
+  auto c = [&](int32_t value) -> Value {
+    return arith::ConstantOp::create(b, b.getI32IntegerAttr(value));
+  };
+  Value sign = b.bitAnd(arith::ShRUIOp::create(b, bits, c(16)), c(0x8000));
+  Value magnitude = arith::MinUIOp::create(b, b.bitAnd(bits, c(0x7fffffff)), c(0x477fe000));
+  Value last = b.bitAnd(arith::ShRUIOp::create(b, magnitude, c(13)), c(1));
+  Value rounded = b.add(b.add(magnitude, c(0xfff)), last);
+  Value normal = arith::ShRUIOp::create(b, b.sub(rounded, c((127 - 15) << 23)), c(13));
+  Value half = arith::ConstantOp::create(b, b.getF32FloatAttr(0.5f));
+  Value moved = arith::AddFOp::create(b, LLVM::BitcastOp::create(b, b.getF32Type(), magnitude), half);
+  Value small = b.sub(LLVM::BitcastOp::create(b, i32, moved), c(0x3f000000));
+  Value isSmall = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, magnitude, c(0x38800000));
+  Value value = arith::SelectOp::create(b, isSmall, small, normal);
+  return arith::TruncIOp::create(b, b.getI16Type(), b.bitOr(sign, value));
+}
+
+void AttentionEmitter::storeElement(Value value, Value to) {
+  if (cache.element.isF32())
+    return put(value, to);
+  if (cache.element.isF16()) {
+    LLVM::StoreOp::create(b, halfBits(b, bits(value)), to, 2);
+    return;
+  }
+  Value clamped = smaller(larger(value, number(f32, -127.0f)), number(f32, 127.0f));
+  Value magic = number(f32, 12582912.0f);
+  Value rounded = minus(plus(clamped, magic), magic);
+  LLVM::StoreOp::create(b, arith::FPToSIOp::create(b, b.getI8Type(), rounded), to, 1);
+}
+
+void AttentionEmitter::store(ValueRange arguments) {
+  Value key = arguments[0], value = arguments[1], base = arguments[2], capacity = arguments[3];
+  Value head = arguments[4], position = arguments[5];
+  Item item = place(base, capacity, b.mul(head, b.i64(shape.groups)), position, b.i64(1));
+  Value tileIndex = arith::DivUIOp::create(b, position, b.i64(CacheLayout::kTile));
+  Value within = arith::RemUIOp::create(b, position, b.i64(CacheLayout::kTile));
+  Value keyTo = index(index(item.keys, tileIndex, CacheLayout::kTile * cache.rowBytes()), within,
+                      cache.elementBytes);
+  Value valueTo = index(item.values, position, cache.rowBytes());
+  auto rowTo = [&](Value row, Value to, int64_t step, Value scales) {
+    Value factor;
+    if (cache.hasScales) {
+      factor = rowScale(row);
+      put(arith::DivFOp::create(b, number(f32, 1.0f), factor), index(scales, position, 4));
+    }
+    loop(b.i64(0), b.i64(cache.headSize), 1, [&](Value d) {
+      Value x = loadFloat(index(row, d, 4));
+      storeElement(factor ? times(x, factor) : x, index(to, d, step));
+    });
+  };
+  rowTo(key, keyTo, CacheLayout::kTile * cache.elementBytes, item.keyScales);
+  rowTo(value, valueTo, cache.elementBytes, item.valueScales);
+}
+
+//===----------------------------------------------------------------------===//
+// Attending
+//===----------------------------------------------------------------------===//
+
+AttentionEmitter::Buffers AttentionEmitter::allocate() {
+  const int64_t queries = shape.rows * shape.queries;
+  return {cells(queries * cache.row), cells(queries * kBlock), cells(queries * cache.row),
+          cells(queries * 2)};
+}
+
+AttentionEmitter::Item AttentionEmitter::place(Value base, Value capacity, Value item,
+                                               Value position, Value rows) {
+  Value head = arith::DivUIOp::create(b, item, b.i64(shape.groups));
+  Value keyBytes = b.mul(capacity, b.i64(cache.heads * cache.rowBytes()));
+  Value scaleBytes = b.mul(capacity, b.i64(cache.heads * 4));
+  Value values = b.offset(base, keyBytes), scales = b.offset(values, keyBytes);
+  Value before = b.mul(head, capacity);
+  Item placed;
+  placed.keys = index(base, before, cache.rowBytes());
+  placed.values = index(values, before, cache.rowBytes());
+  placed.keyScales = index(scales, before, 4);
+  placed.valueScales = index(b.offset(scales, scaleBytes), before, 4);
+  placed.firstQuery = b.mul(item, b.i64(shape.queries));
+  placed.position = position;
+  placed.rows = rows;
+  return placed;
+}
+
+/// The item's queries, side by side.
+void AttentionEmitter::gather(const Item &item, const Buffers &buffers, Value query,
+                              Value stride) {
+  const int64_t columns = shape.queries * cache.headSize;
+  Value from = index(query, item.firstQuery, cache.headSize * 4);
+  loop(b.i64(0), item.rows, 1, [&](Value row) {
+    Value line = b.offset(from, b.mul(row, stride));
+    Value to = index(buffers.query, row, shape.queries * cache.row * 4);
+    if (cache.headSize % kVector == 0) {
+      loop(b.i64(0), b.i64(columns), kVector,
+           [&](Value i) { put(loadFloats(index(line, i, 4)), index(to, i, 4)); });
+      return;
+    }
+    loop(b.i64(0), b.i64(shape.queries), 1, [&](Value head) {
+      Value start = index(line, head, cache.headSize * 4), end = index(to, head, cache.row * 4);
+      loop(b.i64(0), b.i64(cache.headSize), 1,
+           [&](Value d) { put(loadFloat(index(start, d, 4)), index(end, d, 4)); });
+    });
+  });
+}
+
+void AttentionEmitter::start(Value soFar, Value soFarNumbers) {
+  for (int64_t column = 0; column < cache.row; column += kVector)
+    put(number(floats, 0.0f), b.offset(soFar, column * 4));
+  put(number(f32, -INFINITY), soFarNumbers);
+  put(number(f32, 0.0f), b.offset(soFarNumbers, 4));
+}
+
+void AttentionEmitter::joinBlock(Value mix, Value numbers, Value soFar, Value soFarNumbers) {
+  Value top = loadFloat(numbers), topBefore = loadFloat(soFarNumbers);
+  Value both = larger(top, topBefore);
+  Value before = exponential(minus(topBefore, both)), now = exponential(minus(top, both));
+  put(both, soFarNumbers);
+  Value total = b.offset(soFarNumbers, 4);
+  put(plus(times(loadFloat(total), before), times(loadFloat(b.offset(numbers, 4)), now)), total);
+  Value allBefore = b.broadcast(floats, before), allNow = b.broadcast(floats, now);
+  loop(b.i64(0), b.i64(cache.row), kVector, [&](Value column) {
+    Value cell = index(soFar, column, 4);
+    put(plus(times(loadFloats(cell), allBefore),
+             times(loadFloats(index(mix, column, 4)), allNow)),
+        cell);
+  });
+}
+
+void AttentionEmitter::finish(Value soFar, Value soFarNumbers, Value out) {
+  Value inverse =
+      arith::DivFOp::create(b, number(f32, 1.0f), loadFloat(b.offset(soFarNumbers, 4)));
+  // What follows the head's last column is another's.
+  if (cache.headSize % kVector == 0) {
+    Value all = b.broadcast(floats, inverse);
+    loop(b.i64(0), b.i64(cache.headSize), kVector, [&](Value d) {
+      put(times(loadFloats(index(soFar, d, 4)), all), index(out, d, 4));
+    });
+    return;
+  }
+  loop(b.i64(0), b.i64(cache.headSize), 1, [&](Value d) {
+    put(times(loadFloat(index(soFar, d, 4)), inverse), index(out, d, 4));
+  });
+}
+
+void AttentionEmitter::attend(ValueRange arguments) {
+  Value query = arguments[0], queryStride = arguments[1], position = arguments[5];
+  Value rows = arguments[6], out = arguments[7], outStride = arguments[8];
+  const int64_t most = shape.rows * shape.queries;
+  Buffers buffers = allocate();
+  Value soFar = cells(most * cache.row), soFarNumbers = cells(most * 2);
+  Item item = place(arguments[2], arguments[3], arguments[4], position, rows);
+  gather(item, buffers, query, queryStride);
+  Value queries = b.mul(rows, b.i64(shape.queries));
+  auto mixOf = [&](Value base, Value j) { return index(base, j, cache.row * 4); };
+  loop(b.i64(0), queries, 1, [&](Value j) { start(mixOf(soFar, j), index(soFarNumbers, j, 8)); });
+  loop(b.i64(0), b.add(position, rows), kBlock, [&](Value first) {
+    block(item, buffers, first);
+    // The first rows may end before the block begins.
+    Value hidden = arith::MaxSIOp::create(b, b.sub(first, position), b.i64(0));
+    loop(b.mul(hidden, b.i64(shape.queries)), queries, 1, [&](Value j) {
+      joinBlock(mixOf(buffers.mix, j), index(buffers.numbers, j, 8), mixOf(soFar, j),
+                index(soFarNumbers, j, 8));
+    });
+  });
+  loop(b.i64(0), queries, 1, [&](Value j) {
+    Value row = arith::DivUIOp::create(b, j, b.i64(shape.queries));
+    Value head = b.add(item.firstQuery, arith::RemUIOp::create(b, j, b.i64(shape.queries)));
+    Value to = index(b.offset(out, b.mul(row, outStride)), head, cache.headSize * 4);
+    finish(mixOf(soFar, j), index(soFarNumbers, j, 8), to);
+  });
+}
+
+void AttentionEmitter::attendBlock(ValueRange arguments) {
+  Value query = arguments[0], blockIndex = arguments[5], partials = arguments[6];
+  Buffers buffers = allocate();
+  Item item = place(arguments[1], arguments[2], arguments[3], arguments[4], b.i64(1));
+  gather(item, buffers, query, b.i64(0));
+  block(item, buffers, b.mul(blockIndex, b.i64(kBlock)));
+  Value at = b.add(b.mul(blockIndex, b.i64(shape.heads)), item.firstQuery);
+  loop(b.i64(0), b.i64(shape.queries), 1, [&](Value j) {
+    Value to = index(partials, b.add(at, j), shape.partialFloats() * 4);
+    Value mix = index(buffers.mix, j, cache.row * 4), numbers = index(buffers.numbers, j, 8);
+    loop(b.i64(0), b.i64(cache.row), kVector,
+         [&](Value d) { put(loadFloats(index(mix, d, 4)), index(to, d, 4)); });
+    for (int64_t i = 0; i < 2; ++i)
+      put(loadFloat(b.offset(numbers, 4 * i)), b.offset(to, 4 * (cache.row + i)));
+  });
+}
+
+void AttentionEmitter::join(ValueRange arguments) {
+  Value partials = arguments[0], blocks = arguments[1], out = arguments[3];
+  Value soFar = cells(cache.row), soFarNumbers = cells(2);
+  Value firstQuery = b.mul(arguments[2], b.i64(shape.queries));
+  loop(b.i64(0), b.i64(shape.queries), 1, [&](Value j) {
+    Value head = b.add(firstQuery, j);
+    start(soFar, soFarNumbers);
+    loop(b.i64(0), blocks, 1, [&](Value i) {
+      Value from = index(partials, b.add(b.mul(i, b.i64(shape.heads)), head),
+                         shape.partialFloats() * 4);
+      joinBlock(from, b.offset(from, 4 * cache.row), soFar, soFarNumbers);
+    });
+    finish(soFar, soFarNumbers, index(out, head, cache.headSize * 4));
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Functions
+//===----------------------------------------------------------------------===//
+
+AttentionFunctions attentionFunctions(ModuleOp module, const AttentionShape &shape,
+                                      const Target &target) {
+  KernelBuilder b(module.getLoc(), module.getContext());
+  auto function = [&](StringRef suffix, StringRef operands,
+                      void (AttentionEmitter::*body)(ValueRange)) {
+    std::string symbol = shape.name() + suffix.str();
+    if (auto known = module.lookupSymbol<LLVM::LLVMFuncOp>(symbol))
+      return known;
+    SmallVector<Type> types;
+    for (char letter : operands)
+      types.push_back(letter == 'p' ? Type(LLVM::LLVMPointerType::get(b.getContext()))
+                                    : Type(b.getI64Type()));
+    b.setInsertionPointToEnd(module.getBody());
+    auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()), types);
+    auto made = LLVM::LLVMFuncOp::create(b, symbol, type, LLVM::Linkage::Internal);
+    made.setNoUnwind(true);
+    made.setNoInline(true);
+    b.setInsertionPointToStart(made.addEntryBlock(b));
+    (AttentionEmitter(b, shape, target).*body)(made.getArguments());
+    LLVM::ReturnOp::create(b, ValueRange{});
+    return made;
+  };
+  return {function("_store", "pppiii", &AttentionEmitter::store),
+          function("_rows", "pipiiiipi", &AttentionEmitter::attend),
+          function("_block", "ppiiiip", &AttentionEmitter::attendBlock),
+          function("_join", "piip", &AttentionEmitter::join)};
+}
+
+} // namespace tern

@@ -1,0 +1,81 @@
+//===- AttentionKernel.h - attention over a cache, as functions -*- C++ -*-===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TERN_CODEGEN_ATTENTIONKERNEL_H
+#define TERN_CODEGEN_ATTENTIONKERNEL_H
+
+#include "codegen/MatmulKernel.h"
+#include "codegen/Target.h"
+#include "dialect/TernaryDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "tern/abi.h"
+
+namespace tern {
+
+/// The buffers of one query of this head size fit a small stack.
+constexpr int64_t kMostHeadSize = 4096;
+
+/// How the cache of one layer lies: keys, values, then for i8 the scales of keys and of values. For
+/// each head keys are tiles of 64 positions, [capacity / 64][row][64], so that a vector holds one
+/// column of 16 positions; values are [capacity][row], scales [capacity]. `row` is the head size
+/// padded to 16. The capacity is a multiple of 64.
+struct CacheLayout {
+  explicit CacheLayout(ternary::KVCacheType type);
+
+  static constexpr int64_t kTile = TERN_KV_TILE; ///< positions
+  int64_t heads, headSize, row;
+  mlir::Type element;
+  int64_t elementBytes;
+  bool hasScales; ///< i8: a float for each row of one head
+
+  int64_t rowBytes() const { return row * elementBytes; }
+  /// Keys and values, with their scales.
+  int64_t bytesPerPosition() const {
+    return 2 * heads * (rowBytes() + (hasScales ? static_cast<int64_t>(sizeof(float)) : 0));
+  }
+};
+
+/// One shape of attention: the functions of it are emitted once a module. An item is a cached head
+/// (or a share of its query heads: `groups` a cached head) and up to `rows` consecutive rows of one
+/// sequence, whose `queries` query heads each read the cache together.
+struct AttentionShape {
+  AttentionShape(ternary::KVCacheType type, int64_t heads);
+
+  CacheLayout cache;
+  int64_t heads;   ///< of queries
+  int64_t queries; ///< query heads of an item, one row
+  int64_t groups;  ///< items a cached head, one row
+  int64_t rows;    ///< most rows of an item
+
+  int64_t items() const { return cache.heads * groups; } ///< of one row
+  /// One query head's result of one block of positions: mix[row], largest, total.
+  int64_t partialFloats() const { return cache.row + 16; }
+  /// Of all partial results of one row, for each position of a capacity that is a multiple of 64.
+  int64_t partialBytesPerPosition() const;
+  std::string name() const;
+};
+
+/// The functions of a shape, emitted into the module on first use. Operands of each: `p` a pointer,
+/// `i` an i64. Strides are bytes. Keys and values of the cache must be finite.
+struct AttentionFunctions {
+  /// p key, p value, p cache, i capacity, i head, i position: one row of one cached head.
+  mlir::LLVM::LLVMFuncOp store;
+  /// p query, i queryStride, p cache, i capacity, i item, i position, i rows, p out, i outStride:
+  /// `rows` rows from `position` on. `query` and `out` point at column 0 of the first row.
+  mlir::LLVM::LLVMFuncOp attend;
+  /// p query, p cache, i capacity, i item, i position, i block, p partials: one block of one row,
+  /// to [block][query head] of the partial results.
+  mlir::LLVM::LLVMFuncOp attendBlock;
+  /// p partials, i blocks, i item, p out: one row's result from its partial results.
+  mlir::LLVM::LLVMFuncOp join;
+};
+AttentionFunctions attentionFunctions(mlir::ModuleOp module, const AttentionShape &shape,
+                                      const Target &target);
+
+} // namespace tern
+
+#endif // TERN_CODEGEN_ATTENTIONKERNEL_H
