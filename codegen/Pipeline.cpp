@@ -20,6 +20,8 @@
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/Triple.h"
 
 using namespace mlir;
 
@@ -54,6 +56,19 @@ llvm::Error runPasses(ModuleOp module, const CompileOptions &options, StringRef 
                                  errors.empty() ? "a pass failed" : errors.c_str());
 }
 
+llvm::Expected<bool> skipsZeros(const CompileOptions &options) {
+  if (options.sparse != "auto" && options.sparse != "on" && options.sparse != "off")
+    return llvm::createStringError("sparse '%s' is not known, expected auto, on or off",
+                                   options.sparse.c_str());
+  const std::string host = llvm::sys::getDefaultTargetTriple();
+  auto isX86 = [](llvm::StringRef triple) { return llvm::Triple(triple).isX86_64(); };
+  bool x86 = options.targets.empty() ? isX86(host)
+                                     : llvm::all_of(options.targets, [&](const Target &target) {
+                                         return isX86(target.triple);
+                                       });
+  return options.sparse == "on" || (options.sparse == "auto" && x86);
+}
+
 llvm::Error preparePacked(const CompileInput &input, const CompileOptions &options) {
   if (options.maxRows < 1 || options.maxRows > (1 << 20))
     return llvm::createStringError("rows of a call: expected 1 to 1048576, got %lld",
@@ -62,10 +77,14 @@ llvm::Error preparePacked(const CompileInput &input, const CompileOptions &optio
   if (!packing)
     return llvm::createStringError("packing '%s' is not known, expected two_bit or base3",
                                    options.packing.c_str());
+  llvm::Expected<bool> sparse = skipsZeros(options);
+  if (!sparse)
+    return sparse.takeError();
   return runPasses(input.module, options, "preparing the model", [&](PassManager &passes) {
     PrepareOptions prepare;
     prepare.maxRows = options.maxRows;
     prepare.packing = *packing;
+    prepare.sparse = *sparse;
     buildPrepare(passes, prepare);
     return llvm::Error::success();
   });

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/Packing.h"
 #include "dialect/TernaryDialect.h"
 
 #include "mlir/IR/DialectImplementation.h"
@@ -411,6 +412,9 @@ LogicalResult GatedLinearOp::verify() {
   if (dim(getOffsets().getType(), 1) != 1 || getRowScales().getType().getRank() != 1)
     return emitOpError("expected one group, got offsets of type ")
            << getOffsets().getType() << " and row scales of type " << getRowScales().getType();
+  if (dim(getWeight().getType(), 1) > kMostSkippedColumns)
+    return emitOpError("expected up to ")
+           << kMostSkippedColumns << " columns, got " << dim(getWeight().getType(), 1);
   if (getGate().getType() != getResult().getType())
     return emitOpError("expected a gate of the result's type ")
            << getResult().getType() << ", got " << getGate().getType();

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/Packing.h"
 #include "dialect/Product.h"
 #include "passes/WeightTrail.h"
 
@@ -99,7 +100,19 @@ private:
                    succeeded(retype(op, op.scaleOperand(), scales, trail, retyper)));
   }
 
+  /// Whether the rows it multiplies are quantized from what gates let through.
+  static bool readsGated(Product op) {
+    auto quantize = op.acts().getDefiningOp<QuantizeRowsOp>();
+    return quantize && quantize.getInput().getDefiningOp<GatedLinearOp>();
+  }
+
   PackingAttr encodingFor(Product op, int64_t columns, int64_t groups) {
+    if (op.gate())
+      return PackingAttr::get(&getContext(), PackingKind::TwoBitRows, 16, 16);
+    // Kernels write whole row blocks.
+    if (readsGated(op) && groups == 1 && columns <= kMostSkippedColumns &&
+        op.weightType().getDimSize(0) % kColumnBlockRows == 0)
+      return PackingAttr::get(&getContext(), PackingKind::TwoBitColumns, kColumnBlockRows, 16);
     PackingKind kind = packing;
     // A group must be whole tiles: 20 columns do not divide the usual groups of 32 to 256.
     bool wholeTiles = groups == 1 || columns / groups % 20 == 0;

@@ -34,13 +34,17 @@ struct PrepareOptions : mlir::PassPipelineOptions<PrepareOptions> {
                        clEnumValN(ternary::PackingKind::Base3, "base3", "5 trits a byte"))};
   Option<int64_t> packingRows{*this, "rows", llvm::cl::desc("Rows of a packed tile"),
                               llvm::cl::init(16)};
+  Option<bool> sparse{*this, "sparse",
+                      llvm::cl::desc("Skip what ReLU-squared gates make zero, exactly"),
+                      llvm::cl::init(false)};
   Option<int64_t> maxRows{*this, "max-rows",
                           llvm::cl::desc("Rows of the largest input a call takes"),
                           llvm::cl::init(128)};
 };
 
-/// From the import stage to the stage "ternary": quantized, fused, merged.
-void buildFuse(mlir::OpPassManager &passes);
+/// From the import stage to the stage "ternary": quantized, fused, merged; with `sparse`, products
+/// that gates close become gated_linear.
+void buildFuse(mlir::OpPassManager &passes, bool sparse = false);
 /// From the import stage to the stage "packed": buildFuse, packing, memory, verification.
 void buildPrepare(mlir::OpPassManager &passes, const PrepareOptions &options);
 

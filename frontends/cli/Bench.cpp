@@ -189,6 +189,7 @@ static Expected<RunningModel> openShape(const BenchFlags &flags) {
   open.level = flags.run.level;
   open.compile.probes = flags.run.probes;
   open.compile.packing = flags.run.packing;
+  open.compile.sparse = flags.run.sparse;
   open.compile.progress = [&](StringRef stage, double fraction) { progress.show(stage, fraction); };
   open.compile.configurePasses = configurePasses;
   auto targets = parseTargets(flags.run.level.empty() ? "host" : flags.run.level);
@@ -252,6 +253,7 @@ void addBench(CLI::App &app, Action &action) {
       ->capture_default_str();
   verb->add_option("--packing", flags->run.packing, "two_bit or base3, unless a library is given")
       ->check(CLI::IsMember({"two_bit", "base3"}));
+  addSparse(*verb, flags->run.sparse);
   verb->footer("Shapes: " + llvm::join(shapes, ", "));
   addThreads(*verb, flags->run.threads);
   verb->add_option("--level", flags->run.level, "force a CPU level, such as x86-64-v3")

@@ -24,7 +24,8 @@ namespace tern::cli {
 namespace {
 struct CompileFlags {
   CheckpointFlags checkpoint;
-  std::string model, output, target = "all", stage = "so", weights = "embed", packing = "two_bit";
+  std::string model, output, target = "all", stage = "so", weights = "embed", packing = "two_bit",
+                              sparse = "auto";
   int64_t maxRows = 128;
   bool header = false, standalone = false, remarks = false, quiet = false;
 };
@@ -72,6 +73,7 @@ static Expected<CompileOptions> compileOptions(const CompileFlags &flags, Progre
   }
   options.maxRows = flags.maxRows;
   options.packing = flags.packing;
+  options.sparse = isGpu(flags) ? "off" : flags.sparse;
   options.sidecar = flags.weights == "sidecar";
   options.standalone = flags.standalone;
   if (flags.standalone) {
@@ -169,6 +171,9 @@ static void checkCompileFlags(const CompileFlags &flags) {
     throw CLI::ValidationError("--target=" + flags.target +
                                " has no library: no --header, --standalone, --weights or stage "
                                "of CPU code");
+  if (isGpu(flags) && flags.sparse == "on")
+    throw CLI::ValidationError("--sparse=on is for CPUs: --target=" + flags.target +
+                               " has no kernels that skip");
   if (flags.target == kNvptx && library)
     throw CLI::ValidationError("--target=nvptx-sm90 writes kernels only: add --emit=ptx");
   if (library && (flags.output.empty() || flags.output == "-"))
@@ -196,6 +201,7 @@ void addCompile(CLI::App &app, Action &action) {
   verb->add_option("--packing", flags->packing, "two_bit or base3 (1.6 bits a weight)")
       ->check(CLI::IsMember({"two_bit", "base3"}))
       ->capture_default_str();
+  addSparse(*verb, flags->sparse);
   verb->add_option("--max-rows", flags->maxRows, "tokens a call takes at most")
       ->check(isCount(1, 4096))
       ->capture_default_str();

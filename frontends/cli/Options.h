@@ -18,6 +18,7 @@ namespace tern::cli {
 void addRunOptions(CLI::App &verb, RunOptions &options);
 void addModel(CLI::App &verb, RunOptions &options);
 void addThreads(CLI::App &verb, uint32_t &threads);
+void addSparse(CLI::App &verb, std::string &sparse);
 void addCheckpointFlags(CLI::App &verb, CheckpointFlags &flags);
 
 // What is no target, level or list of ids is wrong usage (exit code 2).

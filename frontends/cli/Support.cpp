@@ -150,6 +150,7 @@ Expected<RunningModel> openForRunning(const RunOptions &options) {
   open.level = options.level;
   open.compile.packing = options.packing;
   open.compile.probes = options.probes;
+  open.compile.sparse = options.sparse;
   if (!options.level.empty()) {
     auto targets = parseTargets(options.level);
     if (!targets)

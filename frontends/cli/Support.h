@@ -58,6 +58,7 @@ struct RunOptions {
   std::string model;
   std::string level;               ///< empty: the best
   std::string packing = "two_bit"; ///< of a model that is compiled first
+  std::string sparse = "auto";     ///< likewise
   uint32_t threads = 0;
   bool probes = false; ///< in the code of a model that is compiled first
 };

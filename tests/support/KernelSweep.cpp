@@ -72,6 +72,11 @@ void KernelSweep::randomShapes(int count) {
     shape.outSlack = below(3) ? 0 : below(70);
     shape.residual = static_cast<Residual>(below(3));
     shape.values = below(4) ? Values::Random : below(2) ? Values::AllLow : Values::AllHigh;
+    if (sparse(kernel.packing) && i % 2)
+      shape.values = Values::FewActs;
+    shape.gated = kernel.packing.kind == Packing::Kind::TwoBitRows && i % 4 < 2;
+    if (shape.gated)
+      shape.residual = Residual::None;
     shape.atTail = below(4) != 0;
     run(shape);
   }
