@@ -42,7 +42,17 @@ static llvm::Expected<std::string> mslOf(const CompileInput &input, const gpu::P
   return text;
 }
 
-llvm::Error tern::emitGpuText(const CompileInput &input, Stage stage, llvm::raw_ostream &out) {
+/// Without what only CPUs have kernels for.
+static llvm::Error prepareForGpu(const CompileInput &input, const CompileOptions &options) {
+  CompileOptions dense = options;
+  dense.sparse = "off";
+  return preparePacked(input, dense);
+}
+
+llvm::Error tern::emitGpuText(const CompileInput &input, const CompileOptions &options, Stage stage,
+                              llvm::raw_ostream &out) {
+  if (llvm::Error error = prepareForGpu(input, options))
+    return error;
   auto plan = planOf(input);
   if (!plan)
     return plan.takeError();
@@ -56,7 +66,7 @@ llvm::Error tern::emitGpuText(const CompileInput &input, Stage stage, llvm::raw_
 
 llvm::Error tern::compileForMetal(const CompileInput &input, const CompileOptions &options,
                                   llvm::StringRef path) {
-  if (llvm::Error error = preparePacked(input, options))
+  if (llvm::Error error = prepareForGpu(input, options))
     return error;
   auto info = describe(input);
   if (!info)

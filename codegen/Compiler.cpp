@@ -72,20 +72,23 @@ llvm::Error tern::emitStage(const CompileInput &input, const CompileOptions &opt
   if (stage == Stage::Import)
     return emitText(input.module, out);
   if (stage == Stage::Ternary) {
-    auto build = [](mlir::PassManager &passes) {
-      buildFuse(passes);
+    llvm::Expected<bool> sparse = skipsZeros(options);
+    if (!sparse)
+      return sparse.takeError();
+    auto build = [&](mlir::PassManager &passes) {
+      buildFuse(passes, *sparse);
       return llvm::Error::success();
     };
     if (llvm::Error error = runPasses(input.module, options, "preparing the model", build))
       return error;
     return emitText(input.module, out);
   }
+  if (stage == Stage::Msl || stage == Stage::Ptx)
+    return emitGpuText(input, options, stage, out);
   if (llvm::Error error = preparePacked(input, options))
     return error;
   if (stage == Stage::Packed)
     return emitText(input.module, out);
-  if (stage == Stage::Msl || stage == Stage::Ptx)
-    return emitGpuText(input, stage, out);
   auto targets = targetsOf(options);
   if (!targets)
     return targets.takeError();

@@ -7,6 +7,7 @@
 
 #include "codegen/KernelTable.h"
 #include "codegen/MatmulKernel.h"
+#include "codegen/SparseKernel.h"
 
 #include "tern/abi.h"
 #include "llvm/ADT/STLExtras.h"
@@ -20,6 +21,8 @@ namespace {
 namespace kind {
 constexpr Packing::Kind two_bit = Packing::Kind::TwoBit;
 constexpr Packing::Kind base3 = Packing::Kind::Base3;
+constexpr Packing::Kind two_bit_rows = Packing::Kind::TwoBitRows;
+constexpr Packing::Kind two_bit_columns = Packing::Kind::TwoBitColumns;
 } // namespace kind
 
 namespace needs {
@@ -66,6 +69,15 @@ ArrayRef<KernelRow> allKernels() {
    Acts::Float,                                                                                    \
    MR,                                                                                             \
    makeFloatTile_##PACKING##_##ISA},
+#define TERN_SPARSE_KERNEL(PACKING, MR, NR, KB, ISA)                                               \
+  {"matmul_" #PACKING "_" #MR "x" #NR "x" #KB "_" #ISA,                                            \
+   needs::ISA,                                                                                     \
+   Packing{kind::PACKING, NR, KB},                                                                 \
+   Acts::Int8,                                                                                     \
+   MR,                                                                                             \
+   nullptr,                                                                                        \
+   makeByteDot_##ISA,                                                                              \
+   MR == 1 ? nullptr : "matmul_two_bit_" #MR "x16x16_" #ISA},
 #include "codegen/KernelTable.inc"
   };
   return rows;

@@ -22,6 +22,7 @@
 
 namespace tern {
 
+class ByteDot;
 class DotTile;
 
 /// A row of KernelTable.inc: a `tern_matmul_fn` (abi.h) that can be emitted into a module.
@@ -31,7 +32,9 @@ struct KernelRow {
   Packing packing;
   Acts acts;
   int64_t mr; ///< token rows of the widest tile; 1: GEMV
-  std::unique_ptr<DotTile> (*makeTile)(int64_t mr);
+  std::unique_ptr<DotTile> (*makeTile)(int64_t mr); ///< null: a sparse kernel
+  std::unique_ptr<ByteDot> (*makeDot)() = nullptr;  ///< of sparse kernels
+  const char *panelKernel = nullptr; ///< row that a sparse GEMM unpacks for; NULL for a GEMV
 
   bool isGemv() const { return mr == 1; }
 };

@@ -71,11 +71,12 @@ void FunctionLowering::storeKernelArgs(ternary::Product op, ternary::PackingAttr
   Value none = LLVM::ZeroOp::create(b, b.ptr());
   Value rowScales = none, offsets = none;
   int64_t groups = scaleGroups, rowScalesStride = 0, offsetsStride = 0;
-  if (auto quantized = dyn_cast<ternary::FusedLinearOp>(op.getOperation())) {
-    rowScales = at(quantized.getRowScales()), offsets = at(quantized.getOffsets());
-    rowScalesStride = places.at(quantized.getRowScales()).stride / 4;
-    offsetsStride = places.at(quantized.getOffsets()).stride / 4;
-    groups = columnsOf(quantized.getOffsets());
+  if (!op.takesFloats()) {
+    Value actScales = op->getOperand(1), actOffsets = op->getOperand(2);
+    rowScales = at(actScales), offsets = at(actOffsets);
+    rowScalesStride = places.at(actScales).stride / 4;
+    offsetsStride = places.at(actOffsets).stride / 4;
+    groups = columnsOf(actOffsets);
   }
   const std::pair<size_t, Value> fields[] = {
       {offsetof(tern_matmul_args_t, weight), at(op.weight())},
@@ -95,7 +96,10 @@ void FunctionLowering::storeKernelArgs(ternary::Product op, ternary::PackingAttr
       {offsetof(tern_matmul_args_t, row_scales_stride), b.i64(rowScalesStride)},
       {offsetof(tern_matmul_args_t, scale_groups), b.i64(scaleGroups)},
       {offsetof(tern_matmul_args_t, scale_bytes),
-       b.i64(op.scaleType().getElementTypeBitWidth() / 8)}};
+       b.i64(op.scaleType().getElementTypeBitWidth() / 8)},
+      {offsetof(tern_matmul_args_t, gate), op.gate() ? at(op.gate()) : none},
+      {offsetof(tern_matmul_args_t, gate_stride),
+       b.i64(op.gate() ? places.at(op.gate()).stride / 4 : 0)}};
   for (auto [offset, value] : fields)
     b.store(value, kernelArgs, static_cast<int64_t>(offset));
 }
@@ -136,6 +140,8 @@ LogicalResult FunctionLowering::lower(ternary::Product op) {
   SmallVector<Access> accesses = {writes(op.result(), false)};
   for (Value read : op.activations())
     accesses.push_back(reads(read, false));
+  if (op.gate())
+    accesses.push_back(reads(op.gate(), false));
   // The kernel reads a residual laid out as its output; any other is added in a phase of its own.
   bool fused = op.residual() && places.at(op.residual()).stride == out.stride;
   if (fused)

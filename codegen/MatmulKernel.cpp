@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/MatmulKernel.h"
+#include "codegen/SparseKernel.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -573,6 +574,8 @@ void MatmulEmitter::emitEpilogue(const Place &place, ValueRange totals) {
 
 LLVM::LLVMFuncOp emitKernel(ModuleOp module, const KernelRow &row, StringRef symbol) {
   MLIRContext *context = module.getContext();
+  if (row.panelKernel && !module.lookupSymbol(row.panelKernel))
+    emitKernel(module, *findKernel(row.panelKernel), row.panelKernel);
   KernelBuilder b(module.getLoc(), context);
   b.setInsertionPointToEnd(module.getBody());
   auto pointer = LLVM::LLVMPointerType::get(context);
@@ -581,10 +584,14 @@ LLVM::LLVMFuncOp emitKernel(ModuleOp module, const KernelRow &row, StringRef sym
   for (StringRef attribute : {"llvm.noalias", "llvm.nonnull", "llvm.readonly"})
     function.setArgAttr(0, attribute, b.getUnitAttr());
   b.setInsertionPointToStart(function.addEntryBlock(b));
-  std::unique_ptr<DotTile> tile = row.makeTile(row.mr);
-  tile->enter(b);
-  MatmulEmitter(b, row, *tile, function.getArgument(0)).emit();
-  tile->leave(b);
+  if (row.makeDot) {
+    emitSparseKernel(b, row, function.getArgument(0));
+  } else {
+    std::unique_ptr<DotTile> tile = row.makeTile(row.mr);
+    tile->enter(b);
+    MatmulEmitter(b, row, *tile, function.getArgument(0)).emit();
+    tile->leave(b);
+  }
   LLVM::ReturnOp::create(b, ValueRange{});
   return function;
 }

@@ -113,6 +113,7 @@ public:
 #define TERN_KERNEL(PACKING, MR, NR, KB, ISA)                                                      \
   std::unique_ptr<DotTile> makeDotTile_##PACKING##_##ISA(int64_t mr);
 #define TERN_GROUP_KERNEL(PACKING, MR, NR, KB, ISA)
+#define TERN_SPARSE_KERNEL(PACKING, MR, NR, KB, ISA)
 #include "codegen/KernelTable.inc"
 
 } // namespace tern

@@ -22,6 +22,8 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/ADT/StringSwitch.h"
+#include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/Triple.h"
 
 using namespace mlir;
 
@@ -67,6 +69,19 @@ static std::optional<int64_t> smallestScreened(StringRef head) {
       .Default(std::nullopt);
 }
 
+llvm::Expected<bool> skipsZeros(const CompileOptions &options) {
+  if (options.sparse != "auto" && options.sparse != "on" && options.sparse != "off")
+    return llvm::createStringError("sparse '%s' is not known, expected auto, on or off",
+                                   options.sparse.c_str());
+  const std::string host = llvm::sys::getDefaultTargetTriple();
+  auto isX86 = [](llvm::StringRef triple) { return llvm::Triple(triple).isX86_64(); };
+  bool x86 = options.targets.empty() ? isX86(host)
+                                     : llvm::all_of(options.targets, [&](const Target &target) {
+                                         return isX86(target.triple);
+                                       });
+  return options.sparse == "on" || (options.sparse == "auto" && x86);
+}
+
 llvm::Error preparePacked(const CompileInput &input, const CompileOptions &options) {
   if (options.maxRows < 1 || options.maxRows > (1 << 20))
     return llvm::createStringError("rows of a call: expected 1 to 1048576, got %lld",
@@ -79,6 +94,9 @@ llvm::Error preparePacked(const CompileInput &input, const CompileOptions &optio
   if (!screenBytes)
     return llvm::createStringError("head '%s' is not known, expected auto, full or two_stage",
                                    options.head.c_str());
+  llvm::Expected<bool> sparse = skipsZeros(options);
+  if (!sparse)
+    return sparse.takeError();
   return runPasses(input.module, options, "preparing the model", [&](PassManager &passes) {
     PrepareOptions prepare;
     prepare.maxRows = options.maxRows;
@@ -86,6 +104,7 @@ llvm::Error preparePacked(const CompileInput &input, const CompileOptions &optio
     prepare.screenBytes = *screenBytes;
     for (const std::string &shape : options.shapes)
       prepare.shapes.push_back(shape);
+    prepare.sparse = *sparse;
     buildPrepare(passes, prepare);
     return llvm::Error::success();
   });

@@ -24,6 +24,9 @@ llvm::Error runPasses(mlir::ModuleOp module, const CompileOptions &options, llvm
                       llvm::function_ref<llvm::Error(mlir::PassManager &)> build);
 
 /// From the import stage to the stage "packed", in place.
+/// What `options.sparse` means for `options.targets`.
+llvm::Expected<bool> skipsZeros(const CompileOptions &options);
+
 llvm::Error preparePacked(const CompileInput &input, const CompileOptions &options);
 
 /// Numbers the ops of a packed module if `options` ask for probes.
@@ -45,7 +48,8 @@ llvm::Expected<Variant> compileVariant(mlir::ModuleOp packed, const CompileOptio
                                        const Target &target, DescriptorInfo *descriptor = nullptr);
 
 /// The text of the kernels that a packed module needs on a GPU: stage Msl or Ptx.
-llvm::Error emitGpuText(const CompileInput &input, Stage stage, llvm::raw_ostream &out);
+llvm::Error emitGpuText(const CompileInput &input, const CompileOptions &options, Stage stage,
+                        llvm::raw_ostream &out);
 
 /// Numbers and layout id of a packed module; no variants yet.
 llvm::Expected<DescriptorInfo> describe(const CompileInput &input);

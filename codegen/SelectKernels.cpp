@@ -69,6 +69,8 @@ LogicalResult SelectKernels::select(ternary::Product op, const Target &target) {
   if (!encoding)
     return op->emitOpError("expected a packed weight, got ")
            << type << "; run ternary-choose-packing first";
+  if (op.gate() && encoding.getKind() != ternary::PackingKind::TwoBitRows)
+    return op->emitOpError("expected two_bit_rows for a product with a gate, got ") << encoding;
   const Packing packing{static_cast<Packing::Kind>(encoding.getKind()), encoding.getRows(),
                         encoding.getK()};
   std::string chosen, refused;

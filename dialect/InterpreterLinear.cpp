@@ -227,7 +227,7 @@ static Expected<Results> evaluate(RescaleOp op, Operands in) {
 }
 
 /// Kernels on unsigned codes rely on `offsets`, so wrong ones must not pass here.
-static Error checkOffsets(FusedLinearOp op, const TensorValue &acts, const TensorValue &offsets) {
+static Error checkOffsets(Operation *op, const TensorValue &acts, const TensorValue &offsets) {
   int64_t m = acts.shape[0], k = acts.shape[1], groups = offsets.shape[1], group = k / groups;
   if (Error failed = sameSize(op, "rows of offsets", m, offsets.shape[0]))
     return failed;
@@ -243,10 +243,13 @@ static Error checkOffsets(FusedLinearOp op, const TensorValue &acts, const Tenso
   return Error::success();
 }
 
-static Expected<Results> evaluate(FusedLinearOp op, Operands in) {
+/// What fused_linear and gated_linear have in common: `finish(y, row)` completes a row of results.
+template <typename Op>
+static Expected<Results> evaluateFused(Op op, Operands in,
+                                       llvm::function_ref<void(float *y, int64_t row)> finish) {
   const TensorValue &acts = asTensor(in[0]), &rowScales = asTensor(in[1]);
   const TensorValue &weight = asTensor(in[3]);
-  const TensorValue *residual = op.getResidual() ? &asTensor(in[5]) : nullptr;
+  const TensorValue *other = in.size() > 5 ? &asTensor(in[5]) : nullptr; // residual or gate
   int64_t m = acts.shape[0], n = weight.shape[0], k = weight.shape[1];
   int64_t groups = asTensor(in[2]).shape[1];
   std::vector<int8_t> storage;
@@ -262,7 +265,7 @@ static Expected<Results> evaluate(FusedLinearOp op, Operands in) {
     return std::move(failed);
   if (Error failed = checkRowScales(op, rowScales, m, groups, scales->groups))
     return std::move(failed);
-  if (Error failed = sameSize(op, "rows of the residual", m, residual ? residual->shape[0] : m))
+  if (Error failed = sameSize(op, std::is_same_v<Op, GatedLinearOp> ? "rows of the gate" : "rows of the residual", m, other ? other->shape[0] : m))
     return std::move(failed);
   Expected<Tensor> out = makeTensor(op, op.getType(), {m, n});
   if (!out)
@@ -272,10 +275,26 @@ static Expected<Results> evaluate(FusedLinearOp op, Operands in) {
     float *y = (*out)->f32.data() + row * n;
     productRow(acts.i8.data() + row * k, *trits, k, groups, acc.data());
     rescaleRow(acc.data(), *scales, rowScalesOf(rowScales, row, groups), n, y);
-    for (int64_t i = 0; residual && i < n; ++i)
-      y[i] = residual->f32[row * n + i] + y[i];
+    finish(y, row);
   }
   return Results{*out};
+}
+
+static Expected<Results> evaluate(FusedLinearOp op, Operands in) {
+  int64_t n = asTensor(in[3]).shape[0];
+  return evaluateFused(op, in, [&](float *y, int64_t row) {
+    for (int64_t i = 0; op.getResidual() && i < n; ++i)
+      y[i] = asTensor(in[5]).f32[row * n + i] + y[i];
+  });
+}
+
+static Expected<Results> evaluate(GatedLinearOp op, Operands in) {
+  int64_t n = asTensor(in[3]).shape[0];
+  return evaluateFused(op, in, [&](float *y, int64_t row) {
+    const float *gate = asTensor(in[5]).f32.data() + row * n;
+    for (int64_t i = 0; i < n; ++i)
+      y[i] = gate[i] > 0.0f ? semantics::relu2(gate[i], y[i]) : 0.0f;
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -329,7 +348,7 @@ static Expected<Results> evaluate(UnpackOp op, Operands in) {
 
 std::optional<Expected<Results>> interpret::evaluateLinear(Operation *op, Operands operands) {
   return llvm::TypeSwitch<Operation *, std::optional<Expected<Results>>>(op)
-      .Case<LinearOp, QuantizeRowsOp, MatmulOp, RescaleOp, FusedLinearOp, QuantizeWeightOp, PackOp,
-            UnpackOp>([&](auto typed) { return evaluate(typed, operands); })
+      .Case<LinearOp, QuantizeRowsOp, MatmulOp, RescaleOp, FusedLinearOp, GatedLinearOp,
+            QuantizeWeightOp, PackOp, UnpackOp>([&](auto typed) { return evaluate(typed, operands); })
       .Default([](Operation *) { return std::nullopt; });
 }

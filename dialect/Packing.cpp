@@ -172,21 +172,100 @@ static bool decodeTiles(const Packing &packing, const uint8_t *in, int64_t valid
   return good;
 }
 
+//===----------------------------------------------------------------------===//
+// Blocks whose rows, or columns, are contiguous
+//===----------------------------------------------------------------------===//
+
+/// A row is a block of one row.
+static Packing oneRow() { return {Packing::Kind::TwoBit, 1, 16}; }
+
+static void encodeRows(const Packing &packing, const int8_t *trits, int64_t validRows,
+                       int64_t columns, int64_t stride, uint8_t *out) {
+  for (int64_t row = 0; row < packing.rows; ++row, out += oneRow().blockBytes(columns))
+    encodeTiles<16, encodeTwoBit>(oneRow(), trits + std::min(row, validRows) * stride,
+                                  row < validRows, columns, stride, out);
+}
+
+static bool decodeRows(const Packing &packing, const uint8_t *in, int64_t validRows,
+                       int64_t columns, int64_t stride, int8_t *trits) {
+  bool good = true;
+  for (int64_t row = 0; row < packing.rows; ++row, in += oneRow().blockBytes(columns))
+    good &= decodeTiles<16, decodeTwoBit>(oneRow(), in, row < validRows, columns, stride,
+                                          trits + std::min(row, validRows) * stride);
+  return good;
+}
+
+namespace {
+/// Where row `r` of a two_bit_columns block lies in each of its columns.
+struct ColumnPlace {
+  explicit ColumnPlace(int64_t r)
+      : byte(r / 64 * 16 + r % 16), shift(static_cast<int>(r % 64 / 16 * 2)) {}
+  int64_t byte;
+  int shift;
+};
+} // namespace
+
+static void encodeColumns(const Packing &packing, const int8_t *trits, int64_t validRows,
+                          int64_t columns, int64_t stride, uint8_t *out) {
+  const int64_t columnBytes = packing.rows / 4, all = packing.kTiles(columns) * packing.k;
+  std::memset(out, 0, all * columnBytes);
+  for (int64_t row = 0; row < packing.rows; ++row) {
+    const ColumnPlace place(row);
+    const int64_t valid = row < validRows ? columns : 0;
+    for (int64_t column = 0; column < all; ++column) {
+      int code = column < valid ? trits[row * stride + column] + 1 : 1;
+      uint8_t &byte = out[column * columnBytes + place.byte];
+      byte = static_cast<uint8_t>(byte | code << place.shift);
+    }
+  }
+}
+
+static bool decodeColumns(const Packing &packing, const uint8_t *in, int64_t validRows,
+                          int64_t columns, int64_t stride, int8_t *trits) {
+  const int64_t columnBytes = packing.rows / 4, all = packing.kTiles(columns) * packing.k;
+  bool good = true;
+  for (int64_t row = 0; row < packing.rows; ++row) {
+    const ColumnPlace place(row);
+    const int64_t valid = row < validRows ? columns : 0;
+    for (int64_t column = 0; column < all; ++column) {
+      int trit = (in[column * columnBytes + place.byte] >> place.shift & 3) - 1;
+      good &= column < valid ? trit < 2 : trit == 0;
+      if (column < valid)
+        trits[row * stride + column] = static_cast<int8_t>(trit);
+    }
+  }
+  return good;
+}
+
 void Packing::encodeBlock(const int8_t *trits, int64_t validRows, int64_t columns, int64_t stride,
                           uint8_t *out) const {
-  assert(k == (kind == Kind::TwoBit ? 16 : 20) && "a packing's kind fixes its tile width");
+  assert(k == (kind == Kind::Base3 ? 20 : 16) && "a packing's kind fixes its tile width");
   assert(validRows >= 0 && validRows <= rows && "a block has at most `rows` rows");
-  if (kind == Kind::TwoBit)
-    encodeTiles<16, encodeTwoBit>(*this, trits, validRows, columns, stride, out);
-  else
-    encodeTiles<20, encodeBase3>(*this, trits, validRows, columns, stride, out);
+  switch (kind) {
+  case Kind::TwoBit:
+    return encodeTiles<16, encodeTwoBit>(*this, trits, validRows, columns, stride, out);
+  case Kind::Base3:
+    return encodeTiles<20, encodeBase3>(*this, trits, validRows, columns, stride, out);
+  case Kind::TwoBitRows:
+    return encodeRows(*this, trits, validRows, columns, stride, out);
+  case Kind::TwoBitColumns:
+    return encodeColumns(*this, trits, validRows, columns, stride, out);
+  }
 }
 
 bool Packing::decodeBlock(const uint8_t *in, int64_t validRows, int64_t columns, int64_t stride,
                           int8_t *trits) const {
-  assert(k == (kind == Kind::TwoBit ? 16 : 20) && "a packing's kind fixes its tile width");
+  assert(k == (kind == Kind::Base3 ? 20 : 16) && "a packing's kind fixes its tile width");
   assert(validRows >= 0 && validRows <= rows && "a block has at most `rows` rows");
-  if (kind == Kind::TwoBit)
+  switch (kind) {
+  case Kind::TwoBit:
     return decodeTiles<16, decodeTwoBit>(*this, in, validRows, columns, stride, trits);
-  return decodeTiles<20, decodeBase3>(*this, in, validRows, columns, stride, trits);
+  case Kind::Base3:
+    return decodeTiles<20, decodeBase3>(*this, in, validRows, columns, stride, trits);
+  case Kind::TwoBitRows:
+    return decodeRows(*this, in, validRows, columns, stride, trits);
+  case Kind::TwoBitColumns:
+    return decodeColumns(*this, in, validRows, columns, stride, trits);
+  }
+  return false;
 }

@@ -16,6 +16,11 @@ namespace tern {
 constexpr int64_t kRowPadding = 64;
 /// int8 activation rows are padded to this many bytes: whole tiles of every packing.
 constexpr int64_t kActsPadding = 320;
+/// Columns that two_bit_rows and two_bit_columns take at most: their kernels keep lists and unpacked
+/// panels of so many columns on the stack.
+constexpr int64_t kMostSkippedColumns = 16384;
+/// Rows of a block of two_bit_columns: a column of it is one cache line.
+constexpr int64_t kColumnBlockRows = 256;
 
 constexpr int64_t roundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
@@ -26,7 +31,7 @@ constexpr int64_t paddedActs(int64_t elements) { return roundUp(elements, kActsP
 /// #ternary.packing in plain C++ (its description has the bit layout). Used by passes, codegen,
 /// the interpreter and tests; knows nothing of MLIR.
 struct Packing {
-  enum class Kind : uint32_t { TwoBit = 0, Base3 = 1 };
+  enum class Kind : uint32_t { TwoBit = 0, Base3 = 1, TwoBitRows = 2, TwoBitColumns = 3 };
 
   Kind kind = Kind::TwoBit;
   int64_t rows = 16;

@@ -12,8 +12,8 @@
 
 namespace tern::ternary {
 
-/// A `fused_linear`, on int8 rows, or a `linear` that keeps its activations float: both end with
-/// weight, scale and perhaps a residual, and run as one kernel.
+/// A `fused_linear` or `gated_linear`, on int8 rows, or a `linear` that keeps its activations float:
+/// all end with weight, scale and perhaps a residual or a gate, and run as one kernel.
 class Product {
 public:
   Product() = default;
@@ -21,7 +21,7 @@ public:
   explicit Product(mlir::Operation *candidate) {
     auto linear = llvm::dyn_cast_if_present<LinearOp>(candidate);
     if ((linear && linear.getActivations() == Activations::Float) ||
-        llvm::isa_and_present<FusedLinearOp>(candidate))
+        llvm::isa_and_present<FusedLinearOp, GatedLinearOp>(candidate))
       op = candidate;
   }
 
@@ -48,7 +48,12 @@ public:
   /// NULL if there is none.
   mlir::Value residual() const {
     const unsigned at = weightAt() + 2;
-    return op->getNumOperands() > at ? op->getOperand(at) : mlir::Value();
+    return !gate() && op->getNumOperands() > at ? op->getOperand(at) : mlir::Value();
+  }
+  /// NULL if there is none.
+  mlir::Value gate() const {
+    auto gated = llvm::dyn_cast<GatedLinearOp>(op);
+    return gated ? gated.getGate() : mlir::Value();
   }
   mlir::Value result() const { return op->getResult(0); }
   mlir::RankedTensorType weightType() const {
@@ -58,7 +63,7 @@ public:
     return llvm::cast<mlir::RankedTensorType>(scale().getType());
   }
 
-  /// The same product on the same activations with other operands.
+  /// The same product, without a gate, on the same activations with other operands.
   Product rebuild(mlir::OpBuilder &builder, mlir::Location loc, mlir::Type type,
                   mlir::Value newWeight, mlir::Value newScale, mlir::Value newResidual) const {
     if (takesFloats())

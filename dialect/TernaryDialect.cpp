@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/TernaryDialect.h"
+#include "dialect/Packing.h"
 
 #include "dialect/HeadScreen.h"
 
@@ -96,8 +97,14 @@ LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError, 
 
 LogicalResult PackingAttr::verify(function_ref<InFlightDiagnostic()> emitError, PackingKind kind,
                                   int64_t rows, int64_t k) {
-  int64_t expected = kind == PackingKind::TwoBit ? 16 : 20;
-  if (rows < 1 || rows > 64)
+  int64_t expected = kind == PackingKind::Base3 ? 20 : 16;
+  int64_t fixedRows = kind == PackingKind::TwoBitRows      ? 16
+                      : kind == PackingKind::TwoBitColumns ? kColumnBlockRows
+                                                           : 0;
+  if (fixedRows && rows != fixedRows)
+    return emitError() << "expected " << fixedRows << " rows a block for "
+                       << stringifyPackingKind(kind) << ", got " << rows;
+  if (!fixedRows && (rows < 1 || rows > 64))
     return emitError() << "expected 1 to 64 rows a block, got " << rows;
   if (k != expected)
     return emitError() << "expected k = " << expected << " for " << stringifyPackingKind(kind)
@@ -113,12 +120,17 @@ LogicalResult PackingAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementT
   if (!isa<TritType>(elementType) || shape.size() != 2 || ShapedType::isDynamicShape(shape))
     return emitError() << "expected #ternary.packing on a static matrix of !ternary.trit, got "
                        << shape.size() << " dimensions of " << elementType;
+  bool skips = getKind() == PackingKind::TwoBitRows || getKind() == PackingKind::TwoBitColumns;
+  if (skips && shape[1] > kMostSkippedColumns)
+    return emitError() << "expected up to " << kMostSkippedColumns << " columns for "
+                       << stringifyPackingKind(getKind()) << ", got " << shape[1];
   return success();
 }
 
 LogicalResult ScalesAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t rows) {
-  if (rows < 1 || rows > 64)
-    return emitError() << "expected 1 to 64 rows a block, got " << rows;
+  if ((rows < 1 || rows > 64) && rows != kColumnBlockRows)
+    return emitError() << "expected 1 to 64 or " << kColumnBlockRows << " rows a block, got "
+                       << rows;
   return success();
 }
 

@@ -87,7 +87,9 @@ class Ternary_Enum<string name, string summary, list<I32EnumAttrCase> cases>
 
 def Ternary_PackingKind : Ternary_Enum<"PackingKind", "how trits lie in bytes", [
   I32EnumAttrCase<"TwoBit", 0, "two_bit">,
-  I32EnumAttrCase<"Base3", 1, "base3">
+  I32EnumAttrCase<"Base3", 1, "base3">,
+  I32EnumAttrCase<"TwoBitRows", 2, "two_bit_rows">,
+  I32EnumAttrCase<"TwoBitColumns", 3, "two_bit_columns">
 ]>;
 
 def Ternary_PackingAttr : Ternary_Attr<"Packing", "packing", [
@@ -112,6 +114,11 @@ def Ternary_PackingAttr : Ternary_Attr<"Packing", "packing", [
 
       so two lookups of 4-bit indices, 3 bits of the byte and whether it is 192 or more,
       give a decoder four digits, and two more the fifth. The other 13 bytes are invalid.
+    * `two_bit_rows`, `rows = 16`, `k = 16`: the lanes of `two_bit`, in a block row after row: a
+      row is contiguous, so that one alone can be read. Up to 16384 columns.
+    * `two_bit_columns`, `rows = 256`, `k = 16`: a block is column after column, 64 bytes each, so
+      that one alone can be read. Row `r` of the block is in byte `16 (r / 64) + r mod 16`, bits
+      `2 s .. 2 s + 1` with `s = (r mod 64) / 16`. Up to 16384 columns.
 
     Example: `tensor<512x512x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>`
   }];

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/Packing.h"
 #include "dialect/TernaryDialect.h"
 
 #include "mlir/IR/DialectImplementation.h"
@@ -374,27 +375,49 @@ LogicalResult RescaleOp::verify() {
   return checkGroups(*this, getRowScales().getType(), dim(acc, 2), groups);
 }
 
-LogicalResult FusedLinearOp::verify() {
-  Type weight = getWeight().getType(), result = getResult().getType();
-  if (failed(checkRank(*this, "result", result, 2)) ||
-      failed(checkRowScales(*this, "rowScales", getRowScales().getType())) ||
-      failed(checkRank(*this, "offsets", getOffsets().getType(), 2)) ||
-      failed(checkProduct(*this, getActs().getType(), weight, result)))
+/// What fused_linear and gated_linear have in common.
+template <typename Op> static LogicalResult checkFusedProduct(Op op) {
+  Type weight = op.getWeight().getType(), result = op.getResult().getType();
+  if (failed(checkRank(op, "result", result, 2)) ||
+      failed(checkRowScales(op, "rowScales", op.getRowScales().getType())) ||
+      failed(checkRank(op, "offsets", op.getOffsets().getType(), 2)) ||
+      failed(checkProduct(op, op.getActs().getType(), weight, result)))
     return failure();
   FailureOr<int64_t> scaleGroups =
-      checkScale(*this, getScale().getType(), dim(weight, 0), dim(weight, 1));
-  int64_t groups = dim(getOffsets().getType(), 1);
+      checkScale(op, op.getScale().getType(), dim(weight, 0), dim(weight, 1));
+  int64_t groups = dim(op.getOffsets().getType(), 1);
   if (failed(scaleGroups) ||
-      failed(checkGroups(*this, getRowScales().getType(), groups, *scaleGroups)) ||
-      failed(checkSize(*this, "row scales", dim(getActs().getType(), 0),
-                       dim(getRowScales().getType(), 0))))
+      failed(checkGroups(op, op.getRowScales().getType(), groups, *scaleGroups)) ||
+      failed(checkSize(op, "row scales", dim(op.getActs().getType(), 0),
+                       dim(op.getRowScales().getType(), 0))))
     return failure();
   if (dim(weight, 1) % groups)
-    return emitOpError("expected a number of groups that divides ")
+    return op.emitOpError("expected a number of groups that divides ")
            << dim(weight, 1) << " columns, got " << groups;
-  if (getResidual() && getResidual().getType() != result)
+  return success();
+}
+
+LogicalResult FusedLinearOp::verify() {
+  if (failed(checkFusedProduct(*this)))
+    return failure();
+  if (getResidual() && getResidual().getType() != getResult().getType())
     return emitOpError("expected a residual of the result's type ")
-           << result << ", got " << getResidual().getType();
+           << getResult().getType() << ", got " << getResidual().getType();
+  return success();
+}
+
+LogicalResult GatedLinearOp::verify() {
+  if (failed(checkFusedProduct(*this)))
+    return failure();
+  if (dim(getOffsets().getType(), 1) != 1 || getRowScales().getType().getRank() != 1)
+    return emitOpError("expected one group, got offsets of type ")
+           << getOffsets().getType() << " and row scales of type " << getRowScales().getType();
+  if (dim(getWeight().getType(), 1) > kMostSkippedColumns)
+    return emitOpError("expected up to ")
+           << kMostSkippedColumns << " columns, got " << dim(getWeight().getType(), 1);
+  if (getGate().getType() != getResult().getType())
+    return emitOpError("expected a gate of the result's type ")
+           << getResult().getType() << ", got " << getGate().getType();
   return success();
 }
 

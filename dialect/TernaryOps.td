@@ -279,6 +279,33 @@ def Ternary_FusedLinearOp : Ternary_Op<"fused_linear", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Ternary_GatedLinearOp : Ternary_Op<"gated_linear", [Pure]> {
+  let summary = "fused_linear whose rows count only where a ReLU-squared gate is open";
+  let description = [{
+    `out[m, n] = (gate[m, n] * gate[m, n]) * up[m, n]` where `gate[m, n] > 0`, else `+0`, with
+    `up = rescale(matmul(acts, weight), rowScales, scale)` of one group: rows of the weight whose gate
+    is closed need not be read. It is `gated_activation relu2` but for the sign of a zero, which
+    `quantize_rows` does not see: a closed gate gives `+0` here and `0 * up` there.
+
+    Example:
+    ```mlir
+    %h = ternary.gated_linear %q, %s, %o, %w, %ws gate(%g : tensor<?x1408xf32>)
+      : tensor<?x512xi8>, tensor<?xf32>, tensor<?x1xi32>,
+        tensor<1408x512x!ternary.trit>, tensor<1xf32> -> tensor<?x1408xf32>
+    ```
+  }];
+  let arguments = (ins Ternary_I8Tensor:$acts, Ternary_F32Tensor:$rowScales,
+                       Ternary_I32Tensor:$offsets, Ternary_Trits:$weight,
+                       Ternary_ScaleTensor:$scale, Ternary_F32Tensor:$gate);
+  let results = (outs Ternary_F32Tensor:$result);
+  let assemblyFormat = [{
+    $acts `,` $rowScales `,` $offsets `,` $weight `,` $scale `gate` `(` $gate `:` type($gate) `)`
+    attr-dict `:` type($acts) `,` type($rowScales) `,` type($offsets) `,` type($weight) `,`
+    type($scale) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
 //===----------------------------------------------------------------------===//
 // Around the products
 //===----------------------------------------------------------------------===//

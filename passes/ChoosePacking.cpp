@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/Packing.h"
 #include "dialect/Product.h"
 #include "passes/ShapePacking.h"
 #include "passes/WeightTrail.h"
@@ -116,6 +117,12 @@ private:
                    succeeded(retype(op, op.scaleOperand(), scales, trail, retyper)));
   }
 
+  /// Whether the rows it multiplies are quantized from what gates let through.
+  static bool readsGated(Product op) {
+    auto quantize = op.acts().getDefiningOp<QuantizeRowsOp>();
+    return quantize && quantize.getInput().getDefiningOp<GatedLinearOp>();
+  }
+
   /// Why a product's weight cannot be `base3`; empty if it can.
   static std::string refusal(Product op, int64_t groups) {
     // Their rows are padded to whole tiles of 16 columns.
@@ -130,6 +137,12 @@ private:
   /// Null, and an error, where the packing asked for by shape is impossible.
   PackingAttr encodingFor(Product op, int64_t groups) {
     RankedTensorType type = op.weightType();
+    if (op.gate())
+      return PackingAttr::get(&getContext(), PackingKind::TwoBitRows, 16, 16);
+    // Kernels write whole row blocks.
+    if (readsGated(op) && groups == 1 && type.getDimSize(1) <= kMostSkippedColumns &&
+        type.getDimSize(0) % kColumnBlockRows == 0)
+      return PackingAttr::get(&getContext(), PackingKind::TwoBitColumns, kColumnBlockRows, 16);
     auto found = byShape.find({type.getDimSize(0), type.getDimSize(1)});
     const bool asked = found != byShape.end();
     PackingKind kind = asked ? found->second : packing;

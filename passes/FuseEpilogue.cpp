@@ -55,6 +55,8 @@ struct FuseResidual : OpRewritePattern<arith::AddFOp> {
       return rewriter.notifyMatchFailure(add, "the product has other users");
     if (product.residual())
       return rewriter.notifyMatchFailure(add, "the product has a residual already");
+    if (product.gate())
+      return rewriter.notifyMatchFailure(add, "the product has a gate");
     if (add.getFastmath() != arith::FastMathFlags::none)
       return rewriter.notifyMatchFailure(add, "the addition has fast-math flags");
     Product fused = product.rebuild(rewriter, add.getLoc(), add.getType(), product.weight(),

@@ -38,6 +38,8 @@ bool hasOtherUses(Value weight) { return isa<BlockArgument>(weight) && !weight.h
 const char *reasonAgainst(Product op, const WeightTrail &trail) {
   if (op.residual())
     return "it has a residual";
+  if (op.gate())
+    return "it has a gate";
   if (llvm::any_of(op->getUsers(), [](Operation *user) { return isa<func::ReturnOp>(user); }))
     return "its result is returned, and slices have no storage of their own";
   if (op.weightType().getEncoding() || op.scaleType().getEncoding())

@@ -36,6 +36,9 @@ struct PrepareOptions : mlir::PassPipelineOptions<PrepareOptions> {
                               llvm::cl::init(16)};
   ListOption<std::string> shapes{*this, "shapes",
                                  llvm::cl::desc("Packings by shape, ROWSxCOLUMNS:PACKING")};
+  Option<bool> sparse{*this, "sparse",
+                      llvm::cl::desc("Skip what ReLU-squared gates make zero, exactly"),
+                      llvm::cl::init(false)};
   Option<int64_t> maxRows{*this, "max-rows",
                           llvm::cl::desc("Rows of the largest input a call takes"),
                           llvm::cl::init(128)};
@@ -45,8 +48,9 @@ struct PrepareOptions : mlir::PassPipelineOptions<PrepareOptions> {
                               llvm::cl::init(-1)};
 };
 
-/// From the import stage to the stage "ternary": quantized, fused, merged.
-void buildFuse(mlir::OpPassManager &passes);
+/// From the import stage to the stage "ternary": quantized, fused, merged; with `sparse`, products
+/// that gates close become gated_linear.
+void buildFuse(mlir::OpPassManager &passes, bool sparse = false);
 /// From the import stage to the stage "packed": buildFuse, packing, memory, verification.
 void buildPrepare(mlir::OpPassManager &passes, const PrepareOptions &options);
 

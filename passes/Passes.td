@@ -94,6 +94,30 @@ def FuseEpilogue : Ternary_Pass<"fuse-epilogue"> {
   }];
 }
 
+def ExploitSparsity : Ternary_Pass<"exploit-sparsity"> {
+  let summary = "products whose result a closed ReLU-squared gate drops become gated_linear";
+  let description = [{
+    Where the gate is closed, `up` is multiplied by zero and need not be computed; only the sign of
+    that zero changes, which `quantize_rows` does not see. `ternary-choose-packing` then gives the
+    weight rows that lie contiguous, and the product of the quantized result columns that do.
+
+    ```mlir
+    // before
+    %g = ternary.fused_linear %q, %rs, %offsets, %wg, %sg : ...
+    %u = ternary.fused_linear %q, %rs, %offsets, %wu, %su : ...
+    %h = ternary.gated_activation %g, %u relu2 : ...
+    %r:3 = ternary.quantize_rows %h norm(%gain, 1.0e-05) group 1408 : ...
+    // after
+    %g = ternary.fused_linear %q, %rs, %offsets, %wg, %sg : ...
+    %h = ternary.gated_linear %q, %rs, %offsets, %wu, %su gate(%g : ...) : ...
+    %r:3 = ternary.quantize_rows %h norm(%gain, 1.0e-05) group 1408 : ...
+    ```
+
+    Left alone: other gates, results with a user that is not `quantize_rows`, products with another
+    user, a residual, several groups or more than 16384 columns.
+  }];
+}
+
 def MergeLinears : Ternary_Pass<"merge-linears"> {
   let summary = "products of the same activations become one product of a merged weight";
   let description = [{
@@ -137,6 +161,10 @@ def ChoosePacking : Ternary_Pass<"choose-packing"> {
     ternary.weight @w : tensor<512x512x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>> from ...
     ternary.weight @s : tensor<512x1xf32, #ternary.scales<rows = 16>> from ...
     ```
+
+    Whatever is asked for, the weight of a `gated_linear` gets `two_bit_rows`, and that of a
+    `fused_linear` on the quantized result of one `two_bit_columns`, if its rows are a multiple of 256
+    and it has one group: kernels skip rows and columns of these.
 
     A k-group must be whole tiles: where `base3` (k = 20) does not divide it, and for float
     activations, `two_bit` is taken, and a remark says why. `shapes` lists packings of matrices
@@ -236,7 +264,7 @@ def VerifyPacked : Ternary_Pass<"verify-packed"> {
   let description = [{
     Changes nothing. Fails, naming the op and the pass that should have dealt with it, on:
     `linear` on int8 activations, `quantize_weight`, `pack`, `unpack`, `matmul` and `rescale`; products whose weight or
-    scale is not packed; weights without a section; results without an arena offset.
+    scale is not packed, or packed for kernels that cannot run them; weights without a section; results without an arena offset.
   }];
 }
 

@@ -13,17 +13,19 @@
 
 using namespace mlir;
 
-void tern::buildFuse(OpPassManager &passes) {
+void tern::buildFuse(OpPassManager &passes, bool sparse) {
   passes.addPass(createQuantizeWeights());
   passes.addPass(createQuantizeActivations());
   passes.addPass(createCSEPass());
   passes.addPass(createFuseNormQuantize());
   passes.addPass(createFuseEpilogue());
+  if (sparse)
+    passes.addPass(createExploitSparsity());
   passes.addPass(createMergeLinears());
 }
 
 void tern::buildPrepare(OpPassManager &passes, const PrepareOptions &options) {
-  buildFuse(passes);
+  buildFuse(passes, options.sparse);
   ChoosePackingOptions choice{options.packing, options.packingRows, {}};
   choice.shapes.assign(options.shapes.begin(), options.shapes.end());
   passes.addPass(createChoosePacking(choice));

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/Packing.h"
 #include "dialect/Product.h"
 #include "passes/Passes.h"
 #include "passes/Storage.h"
@@ -32,6 +33,24 @@ const char *passThatReplaces(Operation *op) {
       .Default(nullptr);
 }
 
+/// What kernels of contiguous rows and columns rely on.
+LogicalResult checkSkipping(Product op, PackingAttr packing) {
+  const bool byRows = packing.getKind() == PackingKind::TwoBitRows;
+  if (op.gate() && !byRows)
+    return op->emitOpError("expected two_bit_rows for a product with a gate, got ") << packing;
+  if (!byRows && packing.getKind() != PackingKind::TwoBitColumns)
+    return success();
+  auto scale = op.scaleType();
+  if (op.takesFloats() || op.actGroups() || scale.getDimSize(1) != 1)
+    return op->emitOpError("expected int8 activations of one group for ")
+           << packing << ", got scales of type " << scale;
+  if (!byRows && op.weightType().getDimSize(0) % kColumnBlockRows)
+    return op->emitOpError("expected a multiple of ")
+           << kColumnBlockRows << " rows for " << packing << ", got "
+           << op.weightType().getDimSize(0);
+  return success();
+}
+
 LogicalResult checkProduct(Product op) {
   auto packing = dyn_cast_or_null<PackingAttr>(op.weightType().getEncoding());
   auto scales = dyn_cast_or_null<ScalesAttr>(op.scaleType().getEncoding());
@@ -42,7 +61,7 @@ LogicalResult checkProduct(Product op) {
   if (rows != scaleRows)
     return op->emitOpError("expected weight and scale in blocks of as many rows, got ")
            << rows << " and " << scaleRows;
-  return success();
+  return checkSkipping(op, packing);
 }
 
 LogicalResult checkOp(Operation *op) {

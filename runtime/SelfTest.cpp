@@ -57,6 +57,7 @@ constexpr int64_t kMostGroups = 3;
 /// Activation rows are padded to whole tiles of every packing.
 constexpr int64_t kActsStride = 320;
 constexpr uint32_t kFloatActs = 1, kGroupActs = 2; // of tern_kernel_t
+constexpr uint32_t kTwoBitRows = 2, kTwoBitColumns = 3;
 constexpr float kUntouched = 12345.0f;
 
 struct Product {
@@ -125,6 +126,9 @@ Product makeProduct(const tern_kernel_t &kernel, int64_t m, int64_t groups, Piec
     residual[i] = random.unit();
     out[i] = product.expected[i] = kUntouched;
   }
+  float *gate = kernel.packing == kTwoBitRows ? pieces.take<float>(m * n) : nullptr;
+  for (int64_t i = 0; gate && i < m * n; ++i)
+    gate[i] = random.unit();
   product.args = {.weight = weight,
                   .scale = scale,
                   .acts = acts,
@@ -142,7 +146,9 @@ Product makeProduct(const tern_kernel_t &kernel, int64_t m, int64_t groups, Piec
                   .groups = groups,
                   .row_scales_stride = rowScaleCount / m,
                   .scale_groups = scaleGroups,
-                  .scale_bytes = halves ? 2 : 4};
+                  .scale_bytes = halves ? 2 : 4,
+                  .gate = gate,
+                  .gate_stride = n};
   return product;
 }
 
@@ -169,8 +175,24 @@ static uint32_t base3Byte(const uint32_t *digits) {
   return e == 2 ? 249 : 240 | e;
 }
 
+static void packColumns(uint32_t rows, int64_t columns, const int8_t *trits, uint8_t *out) {
+  std::memset(out, 0, uint64_t(columns) * rows / 4);
+  for (uint32_t row = 0; row < rows; ++row)
+    for (int64_t c = 0; c < columns; ++c) {
+      uint8_t &byte = out[c * (rows / 4) + row / 64 * 16 + row % 16];
+      byte = uint8_t(byte | (trits[row * columns + c] + 1) << row % 64 / 16 * 2);
+    }
+}
+
 void tern::packBlock(uint32_t packing, uint32_t rows, int64_t tiles, const int8_t *trits,
                      uint8_t *out) {
+  if (packing == kTwoBitRows) {
+    for (uint32_t row = 0; row < rows; ++row)
+      packBlock(0, 1, tiles, trits + row * tiles * 16, out + row * tiles * 4);
+    return;
+  }
+  if (packing == kTwoBitColumns)
+    return packColumns(rows, tiles * 16, trits, out);
   int64_t digits = packing == 0 ? 4 : 5, k = digits * 4;
   for (int64_t tile = 0; tile < tiles; ++tile)
     for (uint32_t row = 0; row < rows; ++row)
@@ -238,6 +260,10 @@ void tern::plainMatmul(const tern_matmul_args_t &args, const int8_t *trits, uint
   for (int64_t m = 0; m < args.m; ++m)
     for (int64_t n = args.block_begin * rows; n < args.block_end * int64_t(rows); ++n) {
       float value = plainProduct(args, trits + n * columns, rows, group, acts, m, n);
+      if (args.gate) {
+        float gate = args.gate[m * args.gate_stride + n];
+        value = gate > 0 ? gate * gate * value : 0;
+      }
       if (args.residual)
         value = args.residual[m * args.out_stride + n] + value;
       args.out[m * args.out_stride + n] = value;
@@ -248,10 +274,12 @@ std::string tern::testKernel(const tern_kernel_t &kernel) {
   Noise random(0x7465726e);
   for (int64_t m : {int64_t(1), kMostRows})
     for (int64_t groups : {int64_t(1), kMostGroups}) {
+      if (groups > 1 && (kernel.packing == kTwoBitRows || kernel.packing == kTwoBitColumns))
+        continue; // they take one
       int64_t n = kBlocks * kernel.rows, columns = kTiles * kernel.k;
       Pieces pieces;
       uint64_t bytes =
-          n * columns * 2 + m * (4 * kActsStride + 16 * n + 128) + 16 * n * groups + 4096;
+          n * columns * 2 + m * (4 * kActsStride + 20 * n + 128) + 16 * n * groups + 4096;
       if (Status status = Arena::create(bytes, "self-test", &pieces.arena); !status.ok())
         return status.message();
       Product product = makeProduct(kernel, m, groups, pieces, random);

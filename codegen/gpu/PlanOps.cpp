@@ -65,7 +65,7 @@ LogicalResult PlanBuilder::lower(ternary::QuantizeRowsOp op) {
 LogicalResult PlanBuilder::lower(ternary::Product op) {
   RankedTensorType type = op.weightType();
   auto packing = dyn_cast_or_null<ternary::PackingAttr>(type.getEncoding());
-  if (!packing || packing.getKind() != ternary::PackingKind::TwoBit ||
+  if (op.gate() || !packing || packing.getKind() != ternary::PackingKind::TwoBit ||
       packing.getRows() != kBlockRows)
     return op->emitOpError("GPU kernels take weights packed as two_bit in blocks of 16 rows, got ")
            << type;

@@ -270,6 +270,7 @@ static Expected<RunningModel> openShape(const BenchFlags &flags) {
   if (!shapes)
     return shapes.takeError();
   open.compile.shapes = std::move(*shapes);
+  open.compile.sparse = flags.run.sparse;
   open.compile.progress = [&](StringRef stage, double fraction) { progress.show(stage, fraction); };
   open.compile.configurePasses = configurePasses;
   auto targets = parseTargets(flags.run.level.empty() ? "host" : flags.run.level);
@@ -355,6 +356,7 @@ void addBench(CLI::App &app, Action &action) {
       ->check(CLI::IsMember({"two_bit", "base3"}));
   addHead(*verb, flags->run.head);
   addTuning(*verb, flags->run.tuning);
+  addSparse(*verb, flags->run.sparse);
   verb->footer("Shapes: " + llvm::join(shapes, ", "));
   addThreads(*verb, flags->run.threads);
   verb->add_option("--level", flags->run.level, "force a CPU level, such as x86-64-v3")

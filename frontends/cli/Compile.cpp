@@ -26,7 +26,7 @@ namespace {
 struct CompileFlags {
   CheckpointFlags checkpoint;
   std::string model, output, target = "all", stage = "so", weights = "embed", packing = "two_bit",
-                             head = "auto", tuning;
+                             head = "auto", tuning, sparse = "auto";
   int64_t maxRows = 128;
   bool header = false, standalone = false, remarks = false, quiet = false;
 };
@@ -86,6 +86,7 @@ static Expected<CompileOptions> compileOptions(const CompileFlags &flags, Progre
   if (!shapes)
     return shapes.takeError();
   options.shapes = std::move(*shapes);
+  options.sparse = isGpu(flags) ? "off" : flags.sparse;
   options.sidecar = flags.weights == "sidecar";
   options.standalone = flags.standalone;
   if (flags.standalone) {
@@ -183,6 +184,9 @@ static void checkCompileFlags(const CompileFlags &flags) {
     throw CLI::ValidationError("--target=" + flags.target +
                                " has no library: no --header, --standalone, --weights or stage "
                                "of CPU code");
+  if (isGpu(flags) && flags.sparse == "on")
+    throw CLI::ValidationError("--sparse=on is for CPUs: --target=" + flags.target +
+                               " has no kernels that skip");
   if (flags.target == kNvptx && library)
     throw CLI::ValidationError("--target=nvptx-sm90 writes kernels only: add --emit=ptx");
   if (library && (flags.output.empty() || flags.output == "-"))
@@ -212,6 +216,7 @@ void addCompile(CLI::App &app, Action &action) {
       ->check(CLI::IsMember({"two_bit", "base3"}))
       ->capture_default_str();
   addTuning(*verb, flags->tuning);
+  addSparse(*verb, flags->sparse);
   verb->add_option("--max-rows", flags->maxRows, "tokens a call takes at most")
       ->check(isCount(1, 4096))
       ->capture_default_str();

@@ -66,6 +66,12 @@ void addModel(CLI::App &verb, RunOptions &options) {
   verb.add_option("model", options.model, "checkpoint (compiled in memory) or library")->required();
 }
 
+void addSparse(CLI::App &verb, std::string &sparse) {
+  verb.add_option("--sparse", sparse, "skip zeros of ReLU-squared layers, exactly: auto, on, off")
+      ->check(CLI::IsMember({"auto", "on", "off"}))
+      ->capture_default_str();
+}
+
 void addThreads(CLI::App &verb, uint32_t &threads) {
   verb.add_option("--threads", threads, "0: one a core")->check(isCount(0, 256));
 }

@@ -20,6 +20,7 @@ void addModel(CLI::App &verb, RunOptions &options);
 void addThreads(CLI::App &verb, uint32_t &threads);
 void addHead(CLI::App &verb, std::string &head);
 void addTuning(CLI::App &verb, std::string &file);
+void addSparse(CLI::App &verb, std::string &sparse);
 void addCheckpointFlags(CLI::App &verb, CheckpointFlags &flags);
 void addCacheFlag(CLI::App &verb, CheckpointFlags &flags);
 

@@ -160,6 +160,7 @@ Expected<RunningModel> openForRunning(const RunOptions &options) {
   if (!shapes)
     return shapes.takeError();
   open.compile.shapes = std::move(*shapes);
+  open.compile.sparse = options.sparse;
   if (!options.level.empty()) {
     auto targets = parseTargets(options.level);
     if (!targets)

@@ -60,6 +60,7 @@ struct RunOptions {
   std::string packing = "two_bit"; ///< of a model that is compiled first
   std::string head = "auto";       ///< likewise: auto, full or two_stage
   std::string tuning;              ///< file of `tern tune`, likewise; may be empty
+  std::string sparse = "auto";     ///< likewise
   uint32_t threads = 0;
   bool probes = false; ///< in the code of a model that is compiled first
 };

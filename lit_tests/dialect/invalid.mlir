@@ -32,7 +32,7 @@ func.func private @f(tensor<4x4x!missing, #ternary.scales<rows = 16>>)
 // -----
 
 // scales_rows
-// expected-error @below {{expected 1 to 64 rows a block, got 65}}
+// expected-error @below {{expected 1 to 64 or 256 rows a block, got 65}}
 func.func private @f(tensor<4x4xf32, #ternary.scales<rows = 65>>)
 
 // -----
@@ -916,9 +916,45 @@ func.func @head_screen_shape(%x: tensor<?x4xf32>, %t: tensor<8x4xf32>, %s: tenso
 
 // -----
 
+// expected-error @below {{expected 16 rows a block for two_bit_rows, got 8}}
+func.func private @f(tensor<4x4x!ternary.trit, #ternary.packing<two_bit_rows, rows = 8, k = 16>>)
+
+// -----
+
+// expected-error @below {{expected 256 rows a block for two_bit_columns, got 16}}
+func.func private @f(tensor<4x4x!ternary.trit, #ternary.packing<two_bit_columns, rows = 16, k = 16>>)
+
+// -----
+
+// expected-error @below {{expected k = 16 for two_bit_columns, got 20}}
+func.func private @f(tensor<4x4x!ternary.trit, #ternary.packing<two_bit_columns, rows = 256, k = 20>>)
+
+// -----
+
+// expected-error @below {{expected up to 16384 columns for two_bit_rows, got 16385}}
+func.func private @f(tensor<4x16385x!ternary.trit, #ternary.packing<two_bit_rows, rows = 16, k = 16>>)
+
+// -----
+
+func.func @gated_linear_groups(%a: tensor<?x64xi8>, %s: tensor<?xf32>, %o: tensor<?x2xi32>, %w: tensor<64x64x!ternary.trit>, %ws: tensor<64x2xf32>, %g: tensor<?x64xf32>) {
+  // expected-error @below {{expected one group, got offsets of type 'tensor<?x2xi32>' and row scales of type 'tensor<?xf32>'}}
+  %y = ternary.gated_linear %a, %s, %o, %w, %ws gate(%g : tensor<?x64xf32>) : tensor<?x64xi8>, tensor<?xf32>, tensor<?x2xi32>, tensor<64x64x!ternary.trit>, tensor<64x2xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
 func.func @head_screen_encoding(%x: tensor<?x4xf32>, %t: tensor<8x4xf32>) {
   // expected-error @below {{expected a screen of type 'tensor<8x4xf32>' with the encoding #ternary.screen, got 'tensor<8x4xf32>'}}
   %y = ternary.head %x, %t screen(%t : tensor<8x4xf32>) : tensor<?x4xf32>, tensor<8x4xf32> -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @gated_linear_gate(%a: tensor<?x32xi8>, %s: tensor<?xf32>, %o: tensor<?x1xi32>, %w: tensor<64x32x!ternary.trit>, %ws: tensor<1xf32>, %g: tensor<?x32xf32>) {
+  // expected-error @below {{expected a gate of the result's type 'tensor<?x64xf32>', got 'tensor<?x32xf32>'}}
+  %y = ternary.gated_linear %a, %s, %o, %w, %ws gate(%g : tensor<?x32xf32>) : tensor<?x32xi8>, tensor<?xf32>, tensor<?x1xi32>, tensor<64x32x!ternary.trit>, tensor<1xf32> -> tensor<?x64xf32>
   return
 }
 
@@ -936,3 +972,11 @@ func.func private @screen_element(tensor<8x4xi8, #ternary.screen<digits = 3>>)
 
 // expected-error @below {{expected #ternary.screen on at most 16384 columns, got 16385}}
 func.func private @screen_columns(tensor<8x16385xf32, #ternary.screen<digits = 3>>)
+
+// -----
+
+func.func @gated_linear_columns(%a: tensor<?x16400xi8>, %s: tensor<?xf32>, %o: tensor<?x1xi32>, %w: tensor<64x16400x!ternary.trit>, %ws: tensor<1xf32>, %g: tensor<?x64xf32>) {
+  // expected-error @below {{expected up to 16384 columns, got 16400}}
+  %y = ternary.gated_linear %a, %s, %o, %w, %ws gate(%g : tensor<?x64xf32>) : tensor<?x16400xi8>, tensor<?xf32>, tensor<?x1xi32>, tensor<64x16400x!ternary.trit>, tensor<1xf32> -> tensor<?x64xf32>
+  return
+}

@@ -80,6 +80,10 @@ func.func @linear_layers(%x: tensor<?x512xf32>, %master: tensor<64x512xf16>, %ro
   %acc = ternary.matmul %q, %t : tensor<?x512xi8>, tensor<64x512x!ternary.trit> -> tensor<?x64x4xi32>
   // CHECK: ternary.rescale
   %2 = ternary.rescale %acc, %s, %groups : tensor<?x64x4xi32>, tensor<?xf32>, tensor<64x4xf32> -> tensor<?x64xf32>
+  %open = ternary.fused_linear %qg, %sg, %og, %t, %groups : tensor<?x512xi8>, tensor<?x8xf32>, tensor<?x8xi32>, tensor<64x512x!ternary.trit>, tensor<64x4xf32> -> tensor<?x64xf32>
+  %q1, %s1, %o1 = ternary.quantize_rows %x group 512 : tensor<?x512xf32> -> tensor<?x512xi8>, tensor<?xf32>, tensor<?x1xi32>
+  // CHECK: ternary.gated_linear %{{.*}} gate(%{{.*}} : tensor<?x64xf32>) : tensor<?x512xi8>, tensor<?xf32>, tensor<?x1xi32>, tensor<64x512x!ternary.trit>, tensor<1xf32> -> tensor<?x64xf32>
+  %gated = ternary.gated_linear %q1, %s1, %o1, %t, %m gate(%open : tensor<?x64xf32>) : tensor<?x512xi8>, tensor<?xf32>, tensor<?x1xi32>, tensor<64x512x!ternary.trit>, tensor<1xf32> -> tensor<?x64xf32>
   // CHECK: ternary.fused_linear %{{.*}} residual(%{{.*}} : tensor<?x64xf32>)
   %3 = ternary.fused_linear %q, %s, %offsets, %t, %groups residual(%2 : tensor<?x64xf32>) : tensor<?x512xi8>, tensor<?xf32>, tensor<?x4xi32>, tensor<64x512x!ternary.trit>, tensor<64x4xf32> -> tensor<?x64xf32>
   // CHECK: ternary.quantize_rows %{{.*}} norm(%{{.*}}, 9.99999974E-6) group 64

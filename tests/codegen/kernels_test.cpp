@@ -100,6 +100,10 @@ protected:
   TEST_F(KernelTest, ComputesExactlyOnFloats_##PACKING##_##MR##x##NR##x##KB##_##ISA) {             \
     everything("matmul_f32_" #PACKING "_" #MR "x" #NR "x" #KB "_" #ISA);                           \
   }
+#define TERN_SPARSE_KERNEL(PACKING, MR, NR, KB, ISA)                                               \
+  TEST_F(KernelTest, ComputesExactly_##PACKING##_##MR##x##NR##x##KB##_##ISA) {                     \
+    everything("matmul_" #PACKING "_" #MR "x" #NR "x" #KB "_" #ISA);                               \
+  }
 #include "codegen/KernelTable.inc"
 
 TEST(KernelTable, HasAGemvAndAGemmThatEveryTargetRunsForEveryPacking) {

@@ -21,9 +21,9 @@ namespace {
 constexpr uint64_t kSeeds = 60;
 const char *const kPipeline[] = {
     "ternary-quantize-weights",   "ternary-quantize-activations", "cse",
-    "ternary-fuse-norm-quantize", "ternary-fuse-epilogue",        "ternary-merge-linears",
-    "ternary-choose-packing",     "ternary-pack-weights",         "ternary-plan-memory{max-rows=7}",
-    "ternary-verify-packed"};
+    "ternary-fuse-norm-quantize", "ternary-fuse-epilogue",        "ternary-exploit-sparsity",
+    "ternary-merge-linears",      "ternary-choose-packing",       "ternary-pack-weights",
+    "ternary-plan-memory{max-rows=7}", "ternary-verify-packed"};
 
 std::string randomModule(uint64_t seed) {
   return seed % 2 ? randomMlp(seed) : randomDecoder(seed, 1 + seed % 3);
@@ -56,7 +56,7 @@ TEST(Passes, EachKeepsTheResultsOfRandomModules) {
 TEST(Passes, EveryPackingKeepsTheResults) {
   for (uint64_t seed = 0; seed < kSeeds; ++seed)
     for (const char *options :
-         {"packing=base3", "packing=two_bit rows=8", "packing=base3 rows=4"}) {
+         {"packing=base3", "packing=two_bit rows=8", "packing=base3 rows=4", "sparse=true"}) {
       SCOPED_TRACE("seed " + std::to_string(seed) + " " + options);
       auto context = makeContext();
       auto module = parse(*context, randomModule(seed));

@@ -15,6 +15,11 @@ namespace tern::test {
 
 static constexpr uint32_t kSeed = 20260401;
 
+/// Its kernels take one group.
+static bool sparse(const Packing &packing) {
+  return packing.kind == Packing::Kind::TwoBitRows || packing.kind == Packing::Kind::TwoBitColumns;
+}
+
 KernelSweep::KernelSweep(SweptKernel kernel) : kernel(std::move(kernel)), random(kSeed) {}
 
 void KernelSweep::run(const MatmulShape &shape) {
@@ -50,7 +55,7 @@ void KernelSweep::randomShapes(int count) {
     shape.m = 1 + below(2 * kernel.mr + 3);
     shape.n = 1 + below(5 * kernel.packing.rows);
     shape.k = 1 + below(i % 8 ? 700 : 2600);
-    if (i % 2) {
+    if (i % 2 && !sparse(kernel.packing)) {
       // Scale groups, of the sizes models use where the packing's k divides them.
       const int64_t sizes[] = {kb, 2 * kb, 4 * kb, 5 * kb, 8 * kb, 16 * kb};
       shape.groups = 1 + below(6);
@@ -67,6 +72,11 @@ void KernelSweep::randomShapes(int count) {
     shape.outSlack = below(3) ? 0 : below(70);
     shape.residual = static_cast<Residual>(below(3));
     shape.values = below(4) ? Values::Random : below(2) ? Values::AllLow : Values::AllHigh;
+    if (sparse(kernel.packing) && i % 2)
+      shape.values = Values::FewActs;
+    shape.gated = kernel.packing.kind == Packing::Kind::TwoBitRows && i % 4 < 2;
+    if (shape.gated)
+      shape.residual = Residual::None;
     shape.atTail = below(4) != 0;
     run(shape);
   }
@@ -74,6 +84,8 @@ void KernelSweep::randomShapes(int count) {
 
 /// Around the length up to which a GEMM unpacks rows beforehand.
 void KernelSweep::longRows() {
+  if (kernel.makeDot)
+    return; // as many columns as they take is a shape of the others
   for (int64_t k : {16384, 16385}) {
     MatmulShape shape;
     shape.m = 2 * kernel.mr + 1;
@@ -83,13 +95,13 @@ void KernelSweep::longRows() {
   }
 }
 
-/// The largest sums that ternary.matmul allows, K = 132104.
+/// The largest sums that ternary.matmul or the packing allows.
 void KernelSweep::extremeSums() {
   for (Values values : {Values::AllLow, Values::AllHigh, Values::Random}) {
     MatmulShape shape;
     shape.m = 2;
     shape.n = 3;
-    shape.k = 132104;
+    shape.k = sparse(kernel.packing) ? kMostSkippedColumns : 132104;
     shape.values = values;
     run(shape);
   }

@@ -28,12 +28,12 @@ std::string MatmulShape::describe() const {
          field("blocks", blockBegin) + ".." + std::to_string(blockEnd) +
          field("acts_slack", actsSlack) + field("group_slack", groupSlack) +
          field("out_slack", outSlack) + field("residual", static_cast<int>(residual)) +
-         field("values", static_cast<int>(values)) + field("tail", atTail);
+         field("values", static_cast<int>(values)) + field("gated", gated) + field("tail", atTail);
 }
 
 MatmulCase::MatmulCase()
     : weight(kCapacity), scale(kCapacity), acts(kCapacity), rowScales(kCapacity),
-      offsets(kCapacity), residual(kCapacity), out(kCapacity) {}
+      offsets(kCapacity), residual(kCapacity), gate(kCapacity), out(kCapacity) {}
 
 void MatmulCase::prepare(const Packing &newPacking, Acts newActs, const MatmulShape &newShape,
                          std::mt19937 &random) {
@@ -61,15 +61,16 @@ void MatmulCase::prepare(const Packing &newPacking, Acts newActs, const MatmulSh
   else
     fillActs(random);
   fillFloats(random);
+  fillGate(random);
   computeExpected();
 }
 
 void MatmulCase::fillWeights(std::mt19937 &random) {
   trits.resize(shape.n * shape.k);
   for (int8_t &trit : trits)
-    trit = shape.values == Values::Random   ? static_cast<int8_t>(random() % 3) - 1
-           : shape.values == Values::AllLow ? -1
-                                            : 1;
+    trit = shape.values == Values::AllLow    ? -1
+           : shape.values == Values::AllHigh ? 1
+                                             : static_cast<int8_t>(random() % 3) - 1;
   uint8_t *bytes = place<uint8_t>(weight, packing.packedBytes(shape.n, shape.k));
   args.weight = bytes;
   for (int64_t block = 0; block < packing.rowBlocks(shape.n); ++block) {
@@ -90,7 +91,15 @@ void MatmulCase::fillActs(std::mt19937 &random) {
     int8_t *row = rows + m * args.acts_stride;
     std::fill(row, row + used, int8_t(0));
     std::fill_n(rowOffsets + m * args.offsets_stride, shape.groups, 0);
+    // None, one alone, or a few of them.
+    const int64_t one = static_cast<int64_t>(random() % (k + 1)), few = random() % 3;
     for (int64_t i = 0; i < k; ++i) {
+      if (shape.values == Values::FewActs) {
+        bool counts = few == 1 ? i == one : few == 2 && random() % 8 == 0;
+        row[i] = counts ? static_cast<int8_t>(random()) : int8_t(0);
+        rowOffsets[m * args.offsets_stride + i / group] -= row[i];
+        continue;
+      }
       row[i] = shape.values == Values::Random   ? static_cast<int8_t>(random())
                : shape.values == Values::AllLow ? -128
                                                 : 127;
@@ -164,6 +173,20 @@ void MatmulCase::fillFloats(std::mt19937 &random) {
   }
 }
 
+void MatmulCase::fillGate(std::mt19937 &random) {
+  args.gate = nullptr;
+  args.gate_stride = shape.gated ? args.out_stride + shape.groupSlack : 0;
+  if (!shape.gated)
+    return;
+  std::uniform_real_distribution<float> uniform(-2.0f, 2.0f);
+  const int64_t count = (shape.m - 1) * args.gate_stride + shape.blockEnd * packing.rows;
+  float *values = place<float>(gate, std::max<int64_t>(count, 0));
+  const uint32_t closed = random() % 3; // all, none, or some of the gates
+  for (int64_t i = 0; i < count; ++i)
+    values[i] = closed == 0 ? -0.0f : closed == 1 ? 1.5f : uniform(random);
+  args.gate = values;
+}
+
 /// Without the residual.
 float MatmulCase::expectedAt(int64_t m, int64_t n) const {
   const int64_t group = shape.k / shape.groups;
@@ -197,6 +220,10 @@ void MatmulCase::computeExpected() {
         continue;
       }
       float value = expectedAt(m, n);
+      if (args.gate) {
+        float opening = args.gate[m * args.gate_stride + n];
+        value = opening > 0.0f ? semantics::relu2(opening, value) : 0.0f;
+      }
       expected[at] = args.residual ? before[at] + value : value;
     }
   }

@@ -20,7 +20,7 @@
 namespace tern::test {
 
 enum class Residual { None, Separate, SameAsOut };
-enum class Values { Random, AllLow, AllHigh };
+enum class Values { Random, AllLow, AllHigh, FewActs };
 
 struct MatmulShape {
   int64_t m = 1, n = 1, k = 1, groups = 1;
@@ -30,6 +30,7 @@ struct MatmulShape {
   int64_t actsSlack = 0, groupSlack = 0, outSlack = 0; ///< beyond the tight strides
   Residual residual = Residual::None;
   Values values = Values::Random;
+  bool gated = false; ///< with a gate, about half of it closed; without a residual
   bool atTail = true; ///< buffers end at a guard page; else they begin at one
 
   std::string describe() const;
@@ -52,6 +53,7 @@ private:
   void fillFloatActs(std::mt19937 &random);
   void fillWeights(std::mt19937 &random);
   void fillFloats(std::mt19937 &random);
+  void fillGate(std::mt19937 &random);
   void resetOut();
   void computeExpected();
   float expectedAt(int64_t m, int64_t n) const;
@@ -60,7 +62,7 @@ private:
   Acts kind = Acts::Int8;
   MatmulShape shape;
   tern_matmul_args_t args{};
-  GuardedBuffer weight, scale, acts, rowScales, offsets, residual, out;
+  GuardedBuffer weight, scale, acts, rowScales, offsets, residual, gate, out;
   std::vector<int8_t> trits;
   std::vector<float> scales; ///< what args.scale holds
   std::vector<float> before, expected;

@@ -117,6 +117,10 @@ typedef void (*tern_forward_fn)(const tern_frame_t *frame, uint32_t thread);
 
    fma is rounded once. out[m][n] = residual[m][n] + that.
 
+   Kernels of two_bit_rows and two_bit_columns take one group of int8. Those of two_bit_rows also take
+   a gate instead of a residual: out[m][n] = (gate[m][n] * gate[m][n]) * that where gate[m][n] > 0,
+   else +0.
+
    weight: packed row blocks, k_tiles tiles each (k_tiles = ceil(K / packing k)). scale: [row
    block][scale_groups][rows of a block], of float (scale_bytes 4) or of IEEE binary16 (scale_bytes
    2), finite; scale_groups divides groups, and equals it but for acts 2.
@@ -124,6 +128,7 @@ typedef void (*tern_forward_fn)(const tern_frame_t *frame, uint32_t thread);
    row_scales: float [m], and for acts 2 [m][groups], row_scales_stride apart; none for floats.
    offsets: int32 [m][groups], offsets_stride apart: minus the sums of acts over each group, from
    which products with codes trit + 1 start; none for floats. residual: NULL, or laid out as out.
+   gate: NULL, or float rows, gate_stride apart.
    out: float rows, out_stride floats apart. Strides of all but acts count elements. */
 typedef struct tern_matmul_args {
   const uint8_t *weight;
@@ -136,11 +141,13 @@ typedef struct tern_matmul_args {
   int64_t acts_stride, offsets_stride, out_stride;
   int64_t m, block_begin, block_end, k_tiles, groups;
   int64_t row_scales_stride, scale_groups, scale_bytes;
+  const float *gate;
+  int64_t gate_stride;
 } tern_matmul_args_t;
 typedef void (*tern_matmul_fn)(const tern_matmul_args_t *args);
 
-/* A kernel of a variant, listed for the load-time self-test. packing: 0 two_bit, 1 base3;
-   acts: 0 int8, 1 float, 2 int8 with a scale a group. */
+/* A kernel of a variant, listed for the load-time self-test. packing: 0 two_bit, 1 base3,
+   2 two_bit_rows, 3 two_bit_columns; acts: 0 int8, 1 float, 2 int8 with a scale a group. */
 typedef struct tern_kernel {
   const char *name;
   tern_matmul_fn run;
