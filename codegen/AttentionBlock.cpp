@@ -92,8 +92,8 @@ void AttentionEmitter::softmax(const Item &item, const Buffers &buffers, Value f
   Value length = b.add(b.add(item.position, row), b.i64(1));
   Value count = arith::MaxSIOp::create(b, b.sub(length, first), b.i64(0));
   VectorType integers = b.vec(kVector, 32);
-  Value limit = b.broadcast(integers, arith::TruncIOp::create(b, b.getI32Type(),
-                                                              b.min(count, b.i64(kBlock))));
+  Value limit = b.broadcast(
+      integers, arith::TruncIOp::create(b, b.getI32Type(), b.min(count, b.i64(kBlock))));
   SmallVector<int32_t> steps = llvm::to_vector(llvm::seq<int32_t>(0, kVector));
   Value lanes = arith::ConstantOp::create(
       b, integers, DenseElementsAttr::get(integers, ArrayRef<int32_t>(steps)));

@@ -154,8 +154,7 @@ Value AttentionEmitter::exponential(Value x) {
   Value p = plus(c(1.0f), plus(r, times(times(r, r), poly)));
   Type integers = likeShape(x.getType(), b.getI32Type());
   Value whole = arith::FPToSIOp::create(b, integers, n);
-  Value power =
-      arith::ShLIOp::create(b, whole, constantLike(b, integers, b.getI32IntegerAttr(23)));
+  Value power = arith::ShLIOp::create(b, whole, constantLike(b, integers, b.getI32IntegerAttr(23)));
   return floatOf(b.add(bits(p), power));
 }
 
@@ -166,9 +165,9 @@ void AttentionEmitter::loop(Value begin, Value end, int64_t step, function_ref<v
   body(loop.getInductionVar());
 }
 
-AttentionEmitter::Values
-AttentionEmitter::loop(Value begin, Value end, int64_t step, ValueRange init,
-                       function_ref<Values(Value, ValueRange)> body) {
+AttentionEmitter::Values AttentionEmitter::loop(Value begin, Value end, int64_t step,
+                                                ValueRange init,
+                                                function_ref<Values(Value, ValueRange)> body) {
   auto loop = scf::ForOp::create(b, begin, end, b.i64(step), init);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
@@ -216,7 +215,8 @@ static Value halfBits(KernelBuilder &b, Value bits) {
   Value rounded = b.add(b.add(magnitude, c(0xfff)), last);
   Value normal = arith::ShRUIOp::create(b, b.sub(rounded, c((127 - 15) << 23)), c(13));
   Value half = arith::ConstantOp::create(b, b.getF32FloatAttr(0.5f));
-  Value moved = arith::AddFOp::create(b, LLVM::BitcastOp::create(b, b.getF32Type(), magnitude), half);
+  Value moved =
+      arith::AddFOp::create(b, LLVM::BitcastOp::create(b, b.getF32Type(), magnitude), half);
   Value small = b.sub(LLVM::BitcastOp::create(b, i32, moved), c(0x3f000000));
   Value isSmall = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, magnitude, c(0x38800000));
   Value value = arith::SelectOp::create(b, isSmall, small, normal);
@@ -289,8 +289,7 @@ AttentionEmitter::Item AttentionEmitter::place(Value base, Value capacity, Value
 }
 
 /// The item's queries, side by side.
-void AttentionEmitter::gather(const Item &item, const Buffers &buffers, Value query,
-                              Value stride) {
+void AttentionEmitter::gather(const Item &item, const Buffers &buffers, Value query, Value stride) {
   const int64_t columns = shape.queries * cache.headSize;
   Value from = index(query, item.firstQuery, cache.headSize * 4);
   loop(b.i64(0), item.rows, 1, [&](Value row) {
@@ -326,26 +325,22 @@ void AttentionEmitter::joinBlock(Value mix, Value numbers, Value soFar, Value so
   Value allBefore = b.broadcast(floats, before), allNow = b.broadcast(floats, now);
   loop(b.i64(0), b.i64(cache.row), kVector, [&](Value column) {
     Value cell = index(soFar, column, 4);
-    put(plus(times(loadFloats(cell), allBefore),
-             times(loadFloats(index(mix, column, 4)), allNow)),
+    put(plus(times(loadFloats(cell), allBefore), times(loadFloats(index(mix, column, 4)), allNow)),
         cell);
   });
 }
 
 void AttentionEmitter::finish(Value soFar, Value soFarNumbers, Value out) {
-  Value inverse =
-      arith::DivFOp::create(b, number(f32, 1.0f), loadFloat(b.offset(soFarNumbers, 4)));
+  Value inverse = arith::DivFOp::create(b, number(f32, 1.0f), loadFloat(b.offset(soFarNumbers, 4)));
   // What follows the head's last column is another's.
   if (cache.headSize % kVector == 0) {
     Value all = b.broadcast(floats, inverse);
-    loop(b.i64(0), b.i64(cache.headSize), kVector, [&](Value d) {
-      put(times(loadFloats(index(soFar, d, 4)), all), index(out, d, 4));
-    });
+    loop(b.i64(0), b.i64(cache.headSize), kVector,
+         [&](Value d) { put(times(loadFloats(index(soFar, d, 4)), all), index(out, d, 4)); });
     return;
   }
-  loop(b.i64(0), b.i64(cache.headSize), 1, [&](Value d) {
-    put(times(loadFloat(index(soFar, d, 4)), inverse), index(out, d, 4));
-  });
+  loop(b.i64(0), b.i64(cache.headSize), 1,
+       [&](Value d) { put(times(loadFloat(index(soFar, d, 4)), inverse), index(out, d, 4)); });
 }
 
 void AttentionEmitter::attend(ValueRange arguments) {
@@ -401,8 +396,8 @@ void AttentionEmitter::join(ValueRange arguments) {
     Value head = b.add(firstQuery, j);
     start(soFar, soFarNumbers);
     loop(b.i64(0), blocks, 1, [&](Value i) {
-      Value from = index(partials, b.add(b.mul(i, b.i64(shape.heads)), head),
-                         shape.partialFloats() * 4);
+      Value from =
+          index(partials, b.add(b.mul(i, b.i64(shape.heads)), head), shape.partialFloats() * 4);
       joinBlock(from, b.offset(from, 4 * cache.row), soFar, soFarNumbers);
     });
     finish(soFar, soFarNumbers, index(out, head, cache.headSize * 4));

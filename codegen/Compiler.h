@@ -49,8 +49,8 @@ struct CompileOptions {
   /// (the whole table), or "auto" (by the table's size). The token is the same.
   std::string head = "auto";
   std::vector<std::string> shapes; ///< packings by shape, "6912x2560:base3"; come first
-  /// Skipping what ReLU-squared gates make zero: on, off, or auto: where every target is x86-64, for
-  /// which there are kernels that gain by it. Results are the same.
+  /// Skipping what ReLU-squared gates make zero: on, off, or auto: where every target is x86-64,
+  /// for which there are kernels that gain by it. Results are the same.
   std::string sparse = "auto";
   bool standalone =
       false; ///< bundle the runtime: `runtimeObject`, against this machine's C library

@@ -47,8 +47,7 @@ struct FunctionLowering::Attention {
 };
 
 FunctionLowering::Attention::Attention(FunctionLowering &in, ternary::AttentionOp op)
-    : in(in), b(in.b),
-      shape(op.getCache().getType(), static_cast<int64_t>(op.getHeads())),
+    : in(in), b(in.b), shape(op.getCache().getType(), static_cast<int64_t>(op.getHeads())),
       functions(attentionFunctions(in.shared.module, shape, in.shared.target)),
       query(in.places.at(op.getQuery())), key(in.places.at(op.getKey())),
       value(in.places.at(op.getValue())), out(in.places.at(op.getResult())),
@@ -80,18 +79,17 @@ void FunctionLowering::Attention::branch(function_ref<void()> oneRow, function_r
 
 void FunctionLowering::Attention::store(Value m, Value head, const Sequence &sequence) {
   Value column = b.mul(head, 4 * shape.cache.headSize);
-  call(functions.store, {b.offset(in.row(in.pointer(key), key, m), column),
-                         b.offset(in.row(in.pointer(value), value, m), column),
-                         in.cachePointer(cachePlace, sequence), sequence.capacity, head,
-                         sequence.position});
+  call(functions.store,
+       {b.offset(in.row(in.pointer(key), key, m), column),
+        b.offset(in.row(in.pointer(value), value, m), column),
+        in.cachePointer(cachePlace, sequence), sequence.capacity, head, sequence.position});
 }
 
 void FunctionLowering::Attention::storeRows() {
   auto [begin, end] = in.split(b.mul(key.rows, shape.cache.heads));
   b.loop(begin, end, 1, [&](Value item) {
     Value m = arith::DivUIOp::create(b, item, b.i64(shape.cache.heads));
-    store(m, arith::RemUIOp::create(b, item, b.i64(shape.cache.heads)),
-          in.sequenceOf(m, position));
+    store(m, arith::RemUIOp::create(b, item, b.i64(shape.cache.heads)), in.sequenceOf(m, position));
   });
 }
 
@@ -116,10 +114,8 @@ void FunctionLowering::Attention::attendBlocks() {
 void FunctionLowering::Attention::attendRows() {
   Value q = in.pointer(query), y = in.pointer(out);
   // Rows of one sequence share its keys and values.
-  Value together =
-      arith::SelectOp::create(b, severalSequences, b.i64(1), b.i64(shape.rows));
-  Value tiles =
-      arith::DivUIOp::create(b, b.add(query.rows, b.add(together, -1)), together);
+  Value together = arith::SelectOp::create(b, severalSequences, b.i64(1), b.i64(shape.rows));
+  Value tiles = arith::DivUIOp::create(b, b.add(query.rows, b.add(together, -1)), together);
   // Items are heads first, then rows: threads share keys.
   auto attend = [&](Value index) {
     Value item = arith::DivUIOp::create(b, index, tiles);
@@ -127,10 +123,9 @@ void FunctionLowering::Attention::attendRows() {
     Value left = arith::SubIOp::create(b, query.rows, first);
     Value rows = arith::MinSIOp::create(b, left, together);
     Sequence sequence = in.sequenceOf(first, position);
-    call(functions.attend,
-         {in.row(q, query, first), b.i64(query.stride), in.cachePointer(cachePlace, sequence),
-          sequence.capacity, item, sequence.position, rows, in.row(y, out, first),
-          b.i64(out.stride)});
+    call(functions.attend, {in.row(q, query, first), b.i64(query.stride),
+                            in.cachePointer(cachePlace, sequence), sequence.capacity, item,
+                            sequence.position, rows, in.row(y, out, first), b.i64(out.stride)});
   };
   in.share(b.mul(tiles, shape.items()),
            [&](Value begin, Value end) { b.loop(begin, end, 1, attend); });
@@ -139,25 +134,30 @@ void FunctionLowering::Attention::attendRows() {
 void FunctionLowering::Attention::joinBlocks() {
   Value y = in.pointer(out);
   auto [begin, end] = in.split(b.i64(shape.items()));
-  b.loop(begin, end, 1,
-         [&](Value item) { call(functions.join, {partials, blocks, item, y}); });
+  b.loop(begin, end, 1, [&](Value item) { call(functions.join, {partials, blocks, item, y}); });
 }
 
 LogicalResult FunctionLowering::lower(ternary::AttentionOp op) {
   const int64_t size = op.getCache().getType().getHeadSize();
   if (size > kMostHeadSize)
-    return op.emitOpError("expected heads of at most ") << kMostHeadSize << " columns, got " << size;
+    return op.emitOpError("expected heads of at most ")
+           << kMostHeadSize << " columns, got " << size;
   if (failed(placeResults(op, places.at(op.getQuery()).rows)))
     return failure();
   Region scratch;
   scratch.space = Region::Space::Scratch;
-  phase({reads(op.getQuery(), false), reads(op.getKey(), false), reads(op.getValue(), false),
-         writes(op.getCache(), false), {scratch, /*write=*/true, Value()}});
+  phase({reads(op.getQuery(), false),
+         reads(op.getKey(), false),
+         reads(op.getValue(), false),
+         writes(op.getCache(), false),
+         {scratch, /*write=*/true, Value()}});
   {
     Attention attention(*this, op);
     attention.branch([&] { attention.attendBlocks(); }, [&] { attention.storeRows(); });
   }
-  phase({reads(op.getQuery(), false), reads(op.getCache(), false), writes(op.getResult(), false),
+  phase({reads(op.getQuery(), false),
+         reads(op.getCache(), false),
+         writes(op.getResult(), false),
          {scratch, /*write=*/false, Value()}});
   Attention attention(*this, op);
   attention.branch([&] { attention.joinBlocks(); }, [&] { attention.attendRows(); });

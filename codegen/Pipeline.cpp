@@ -234,9 +234,8 @@ llvm::Expected<DescriptorInfo> describe(const CompileInput &input) {
   });
   module.walk([&](ternary::AttentionOp op) {
     AttentionShape shape(op.getCache().getType(), static_cast<int64_t>(op.getHeads()));
-    n.scratch_bytes_per_position =
-        std::max(n.scratch_bytes_per_position,
-                 static_cast<uint64_t>(shape.partialBytesPerPosition()));
+    n.scratch_bytes_per_position = std::max(n.scratch_bytes_per_position,
+                                            static_cast<uint64_t>(shape.partialBytesPerPosition()));
   });
   n.max_rows = static_cast<uint32_t>(number(module, "ternary.max_rows"));
   n.arena_bytes = number(module, "ternary.arena_bytes");

@@ -27,12 +27,12 @@ enum class RowKernel {
   NormQuantizeGroups, ///< p x, p gain, f epsilon, i n, i group, p values, p scales, p offsets
   Rope,               ///< p x, p angles, i heads, i headSize, p out
   RopeAngles,         ///< i position, p frequencies f32[half], i half, p out [2 * half]
-  GatedRelu2,   ///< p gate, p up, i n, p out
-  GatedSilu,    ///< p gate, p up, i n, p out
-  Add,          ///< p left, p right, i n, p out
-  TableRowF32,  ///< p row, i n, p out: one row of a table as floats
-  TableRowF16,  ///< the same
-  TableRowBF16, ///< the same
+  GatedRelu2,         ///< p gate, p up, i n, p out
+  GatedSilu,          ///< p gate, p up, i n, p out
+  Add,                ///< p left, p right, i n, p out
+  TableRowF32,        ///< p row, i n, p out: one row of a table as floats
+  TableRowF16,        ///< the same
+  TableRowBF16,       ///< the same
   /// p x, p table, i rows, i stride, i n, p out f32[rows]
   /// Dots of `x` with `rows` table rows, `stride` elements apart, in order. To split, pass the
   /// first row's address and the place of its result. `out` has no padding and gets none.

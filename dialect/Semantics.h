@@ -72,7 +72,8 @@ struct CachedRows {
 /// One query head at position p = `length` - 1.
 void attend(const float *query, CachedRows keys, CachedRows values, int64_t length,
             int64_t headSize, float *out);
-/// What a cache of f16 keeps of a float: the nearest half float, finite (a NaN becomes the largest).
+/// What a cache of f16 keeps of a float: the nearest half float, finite (a NaN becomes the
+/// largest).
 float cachedF16(float value);
 /// What a cache of i8 keeps of one head's row; returns the scale: rows[i] * scale is near x[i].
 float cachedI8(const float *x, int64_t n, float *rows);

@@ -49,19 +49,17 @@ static void buildAttention(GpuBuilder &b, const KernelInfo &) {
   auto block = [&](Num first, ArrayRef<Num> state) {
     Num count = b.name("count", b.smaller(length - first, b.i32(kBlock)));
     b.comment("Scores: a thread takes one key at a time.");
-    Num mine = b.loop("t", thread, count, kThreads, {b.f32(-INFINITY)},
-                      [&](Num t, ArrayRef<Num> largest) {
-                        Num key = b.name("key", keys + (first + t) * row);
-                        Num dot = b.loop("d", b.i32(0), size, 1, {b.f32(0)},
-                                         [&](Num d, ArrayRef<Num> sum) {
-                                           return Nums{b.fusedMultiplyAdd(
-                                               b.load("query", query + d), b.load("cache", key + d),
-                                               sum[0])};
-                                         })[0];
-                        Num score = b.name("score", dot * factor);
-                        b.store(score, "scratch", scores + t);
-                        return Nums{b.larger(score, largest[0])};
-                      })[0];
+    Num mine =
+        b.loop("t", thread, count, kThreads, {b.f32(-INFINITY)}, [&](Num t, ArrayRef<Num> largest) {
+          Num key = b.name("key", keys + (first + t) * row);
+          Num dot = b.loop("d", b.i32(0), size, 1, {b.f32(0)}, [&](Num d, ArrayRef<Num> sum) {
+            return Nums{
+                b.fusedMultiplyAdd(b.load("query", query + d), b.load("cache", key + d), sum[0])};
+          })[0];
+          Num score = b.name("score", dot * factor);
+          b.store(score, "scratch", scores + t);
+          return Nums{b.larger(score, largest[0])};
+        })[0];
     Num largest = b.name("largest", groupMax(b, mine, 0, kSimdgroups));
     b.loop("t", thread, count, kThreads, [&](Num t) {
       Num score = b.load("scratch", scores + t);

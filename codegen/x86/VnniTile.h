@@ -12,9 +12,9 @@
 
 namespace tern {
 
-/// GEMM: a tile is unpacked once for all its token rows. Two vpdpbusd start in a cycle and one takes
-/// five: fewer than ten sums would wait for each other, so where they are `chained`, few token rows
-/// have several each.
+/// GEMM: a tile is unpacked once for all its token rows. Two vpdpbusd start in a cycle and one
+/// takes five: fewer than ten sums would wait for each other, so where they are `chained`, few
+/// token rows have several each.
 class TwoBitBlockVnni : public DotTile {
 public:
   explicit TwoBitBlockVnni(int64_t lanes, bool chained = false) : DotTile(lanes), chained(chained) {

@@ -46,9 +46,9 @@ static RankedTensorType rowsOf(MLIRContext &context, int64_t columns) {
 FunctionType blockType(MLIRContext &context, const ModelSpec &spec, const LayerSpec &layer) {
   Type h = rowsOf(context, spec.hidden);
   Type f32 = Float32Type::get(&context);
-  SmallVector<Type> inputs = {h, rowsOf(context, spec.headSize), IndexType::get(&context),
-                              KVCacheType::get(&context, spec.kvHeads, spec.headSize,
-                                               typeOf(context, spec.cache))};
+  SmallVector<Type> inputs = {
+      h, rowsOf(context, spec.headSize), IndexType::get(&context),
+      KVCacheType::get(&context, spec.kvHeads, spec.headSize, typeOf(context, spec.cache))};
   for (const LayerSlot &slot : layerSlots(layer)) {
     if (slot.norm) {
       inputs.push_back(slot.norm->type);

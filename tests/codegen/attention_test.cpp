@@ -8,8 +8,8 @@
 #include "ModelCase.h"
 #include "codegen/AttentionKernel.h"
 
-#include "gtest/gtest.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "gtest/gtest.h"
 
 using namespace tern;
 using namespace tern::test;
@@ -87,8 +87,7 @@ void expectEqual(const Shape &shape, const std::vector<int64_t> &rows, int64_t c
 TEST(Attention, EveryHeadSizeAndElementEqualsTheInterpreterAtEveryLevel) {
   for (const char *element : {"f32", "f16", "i8"})
     for (int64_t size : {2, 10, 16, 64, 80, 96, 128, 130})
-      expectEqual({4, 2, size, element}, {1, 5, 1, 70, 1, 1}, 128, runnableTargets(),
-                  {1, 2, 3});
+      expectEqual({4, 2, size, element}, {1, 5, 1, 70, 1, 1}, 128, runnableTargets(), {1, 2, 3});
 }
 
 TEST(Attention, GroupsOfQueryHeadsEqualTheInterpreter) {
@@ -101,8 +100,8 @@ TEST(Attention, GroupsOfQueryHeadsEqualTheInterpreter) {
 /// Positions around the edges of blocks and tiles, in calls of one row and of many.
 TEST(Attention, BlockEdgesEqualTheInterpreter) {
   for (const char *element : {"f32", "f16", "i8"}) {
-    expectEqual({8, 2, 64, element}, {254, 1, 1, 1, 1, 3, 251, 1, 1, 87, 1}, 640,
-                runnableTargets(), {1, 2, 3});
+    expectEqual({8, 2, 64, element}, {254, 1, 1, 1, 1, 3, 251, 1, 1, 87, 1}, 640, runnableTargets(),
+                {1, 2, 3});
     expectEqual({4, 1, 32, element}, {600, 1, 2}, 603, runnableTargets(), {2});
   }
 }

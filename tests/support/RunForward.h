@@ -88,7 +88,8 @@ private:
 class ForwardRun {
 public:
   ForwardRun(const tern_descriptor_t *descriptor, const uint8_t *payload, int64_t capacity)
-      : descriptor(descriptor), capacity((capacity + TERN_KV_TILE - 1) / TERN_KV_TILE * TERN_KV_TILE),
+      : descriptor(descriptor),
+        capacity((capacity + TERN_KV_TILE - 1) / TERN_KV_TILE * TERN_KV_TILE),
         weights(payload + findSection(payload, TERN_SECTION_WEIGHTS)->offset),
         arena(block(descriptor->arena_bytes)),
         kv(block(descriptor->kv_bytes_per_position * static_cast<uint64_t>(this->capacity))) {}
