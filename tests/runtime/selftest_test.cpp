@@ -47,9 +47,9 @@ TEST(SelfTest, PacksKnownBytes) {
   packBlock(0, 1, 1, trits, out);
   EXPECT_EQ(out[0], 2 | 1 << 2 | 0 << 4 | 1 << 6);
   EXPECT_EQ(out[1], 0x55);
-  // Digits 2, 1, 0, 1, 1 of base 3: 162 + 27 + 0 + 3 + 1 = 193; ceil(193 * 256 / 243) = 204.
+  // Digits 2, 1, 0, 1, 1: the pairs 2 + 3 and 0 + 3, the fifth 1.
   packBlock(1, 1, 1, trits, out);
-  EXPECT_EQ(out[0], 204);
+  EXPECT_EQ(out[0], 1 << 6 | (3 - 1) << 3 | (5 - 1));
 }
 
 TEST(SelfTest, PassesRightKernels) {
