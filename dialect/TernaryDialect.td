@@ -219,7 +219,8 @@ def Ternary_SourceAttr : Ternary_Attr<"Source", "source"> {
       for `pq2_0` and `ptq1_0`, `[N, K / 256]` for `tq1_0` and `tq2_0`.
 
     `random` reads no file: rows are a fixed pseudo-random sequence seeded by
-    `offset` (trits uniform over -1, 0, 1; floats uniform in [-0.05, 0.05)).
+    `offset` (trits uniform over -1, 0, 1; floats uniform in [-0.05, 0.05)). Of
+    floats, `bytes` in a thousand are zero instead.
 
     `shape` of `hf_u8` and of block formats is that of the decoded matrix (rows,
     columns), not of the bytes.

@@ -55,6 +55,12 @@ static float randomFloat(uint64_t key, uint64_t element) {
   return unit * 0.1f - 0.05f;
 }
 
+/// Whether element `i` is among the zeros that the source asks for.
+static bool isRandomZero(SourceAttr source, uint64_t element) {
+  const uint64_t key = mix(~static_cast<uint64_t>(source.getOffset()));
+  return static_cast<int64_t>((mix(key + element) >> 44) * 1000 >> 20) < source.getBytes();
+}
+
 //===----------------------------------------------------------------------===//
 // Decoding one source
 //===----------------------------------------------------------------------===//
@@ -114,7 +120,7 @@ Error WeightReader::decodeFloats(const Segment &segment, int64_t first, int64_t 
     widen([](uint16_t bits) { return semantics::fromBF16(bits); });
   else
     for (int64_t i = 0, key = mix(segment.source.getOffset()); i < count; ++i)
-      out[i] = randomFloat(key, first + i);
+      out[i] = isRandomZero(segment.source, first + i) ? 0.0f : randomFloat(key, first + i);
 
   if (int64_t at = firstNotFinite(out, count); at < count)
     return error(segment, first + at, formatv("expected a finite value, got {0}", out[at]).str());

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "frontends/cli/Activity.h"
 #include "frontends/cli/BatchBench.h"
 #include "frontends/cli/Limits.h"
 #include "frontends/cli/Options.h"
@@ -31,6 +32,7 @@ struct BenchFlags {
   uint32_t prompt = 512, tokens = 64, repeat = 3, context = 0;
   uint32_t batch = 0; ///< sequences decoded at once; 0: not measured
   bool json = false;
+  std::string activity; ///< of a shape; empty: as random weights have it
   std::string profile; ///< empty: none; else a file, or "-" for none
 };
 
@@ -233,7 +235,11 @@ static void print(const BenchFlags &flags, const BenchResult &result, uint32_t t
     outs() << json::Value(std::move(object)) << '\n';
     return;
   }
-  outs() << format("threads   %u\n", threads) << format("prefill   %8.1f tokens/s", result.prefill);
+  outs() << format("threads   %u\n", threads);
+  if (!flags.activity.empty())
+    outs() << "activity  synthetic: about " << flags.activity
+           << " % of gates, of inputs of down; bandwidth below counts all weights\n";
+  outs() << format("prefill   %8.1f tokens/s", result.prefill);
   if (result.prefillMacs > 0)
     outs() << format("   %5.1f %% of %.0f G %s multiply-adds/s", macShare * 100, peak,
                      result.floats ? "f32" : "int8");
@@ -257,7 +263,10 @@ static Expected<RunningModel> openShape(const BenchFlags &flags) {
   mlir::DialectRegistry registry;
   registerCompilerDialects(registry);
   mlir::MLIRContext context(registry);
-  auto imported = import::syntheticModel(context, flags.shape, importOptions(flags.run.checkpoint));
+  import::ImportOptions options = importOptions(flags.run.checkpoint);
+  if (!flags.activity.empty())
+    options.activity = cantFail(parseActivity(flags.activity));
+  auto imported = import::syntheticModel(context, flags.shape, options);
   if (!imported)
     return imported.takeError();
   OpenOptions open;
@@ -327,6 +336,14 @@ static Error runBench(const BenchFlags &flags) {
                                            measured->profile, measured->limits, threads));
 }
 
+static CLI::Validator isActivity() {
+  return {[](std::string &text) {
+            auto activity = parseActivity(text);
+            return activity ? "" : toString(activity.takeError());
+          },
+          ""};
+}
+
 void addBench(CLI::App &app, Action &action) {
   auto flags = std::make_shared<BenchFlags>();
   CLI::App *verb = app.add_subcommand("bench", "speed, beside what this machine can do at most");
@@ -361,6 +378,10 @@ void addBench(CLI::App &app, Action &action) {
   addThreads(*verb, flags->run.threads);
   verb->add_option("--level", flags->run.level, "force a CPU level, such as x86-64-v3")
       ->check(isCpuLevel());
+  verb->add_option("--activity", flags->activity,
+                   "of a shape with ReLU-squared gates: per cent of open gates, of inputs of down")
+      ->check(isActivity())
+      ->needs(shape);
   verb->add_flag("--json", flags->json, "print JSON");
   verb->add_flag("--profile{-}", flags->profile,
                  "also say where the time goes, op by op; --profile=FILE.html writes a page too");

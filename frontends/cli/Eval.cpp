@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "frontends/cli/Activity.h"
 #include "frontends/cli/Options.h"
 #include "frontends/cli/Verbs.h"
 
@@ -23,7 +24,7 @@ struct EvalFlags {
   RunOptions run;
   std::string text, ids;
   uint32_t window = 0;
-  bool json = false;
+  bool json = false, activity = false;
 };
 } // namespace
 
@@ -94,6 +95,9 @@ static Error addWindow(tern_session_t *session, ArrayRef<int32_t> window,
   return Error::success();
 }
 
+/// Tokens that --activity looks at.
+constexpr uint32_t kActivityTokens = 64;
+
 static void printLoss(const EvalFlags &flags, const Loss &loss, uint32_t window) {
   double mean = loss.total / loss.predicted;
   if (flags.json)
@@ -133,6 +137,14 @@ static Error runEval(const EvalFlags &flags) {
   }
   progress.show("evaluating", 1);
   printLoss(flags, loss, window);
+  if (!flags.activity)
+    return Error::success();
+  // The interpreter is slow, and a few tokens tell.
+  ArrayRef<int32_t> first = ArrayRef(*ids).take_front(std::min(window, kActivityTokens));
+  auto layers = measureActivity(flags.run.model, flags.run.checkpoint, first);
+  if (!layers)
+    return layers.takeError();
+  printActivity(*layers, first.size());
   return Error::success();
 }
 
@@ -147,6 +159,10 @@ void addEval(CLI::App &app, Action &action) {
                    "tokens a window, each from position 0; 0: the model's context")
       ->check(isCount(0, kMaxTokens));
   verb->add_flag("--json", flags->json, "print JSON");
+  auto *asJson = verb->get_option("--json");
+  verb->add_flag("--activity", flags->activity,
+                 "also say, for each ReLU-squared layer, how much of it is not zero")
+      ->excludes(asJson);
   verb->callback([flags, text, ids, &action] {
     if (text->count() + ids->count() == 0)
       throw CLI::RequiredError("one of --text, --ids");

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "frontends/cli/Activity.h"
 #include "frontends/cli/Options.h"
 #include "frontends/cli/Verbs.h"
 
@@ -40,7 +41,7 @@ struct Compared {
 constexpr double kBound = 1e-6;
 } // namespace
 
-static func::FuncOp findEntry(ModuleOp module) {
+func::FuncOp findEntryFunction(ModuleOp module) {
   for (auto function : module.getOps<func::FuncOp>())
     if (function->hasAttr("ternary.entry"))
       return function;
@@ -69,10 +70,7 @@ static std::vector<std::string> exposeLayers(func::FuncOp entry) {
   return names;
 }
 
-/// The arguments of a language model's entry: token ids, position 0 and `wanted` indices, empty
-/// caches.
-static Expected<std::vector<RuntimeValue>> makeArguments(func::FuncOp entry,
-                                                         ArrayRef<int32_t> ids) {
+Expected<std::vector<RuntimeValue>> makeArguments(func::FuncOp entry, ArrayRef<int32_t> ids) {
   std::vector<RuntimeValue> arguments;
   int indices = 0;
   for (Type type : entry.getArgumentTypes()) {
@@ -230,7 +228,7 @@ static Error runVerify(const VerifyFlags &flags) {
   auto ids = verifyIds(flags, module);
   if (!ids)
     return ids.takeError();
-  func::FuncOp entry = findEntry(module);
+  func::FuncOp entry = findEntryFunction(module);
   std::vector<std::string> names = exposeLayers(entry);
   // With more results than logits it is no language model to the runtime.
   module->removeAttr("ternary.model");

@@ -29,6 +29,12 @@ struct ImportedModel {
   std::vector<std::string> warnings; ///< what is odd but harmless
 };
 
+/// Shares of open gates (up to a half) and of inputs of `down` that are not zero, both for random
+/// tokens; the second is reached about, and at most where quantization leaves that many.
+struct SyntheticActivity {
+  double gates = 0.5, inputs = 1;
+};
+
 /// What a checkpoint does not say, or what is to be done otherwise than it says.
 struct ImportOptions {
   std::optional<ternary::Activations> activations; ///< of linear layers
@@ -36,6 +42,8 @@ struct ImportOptions {
   /// How tensors of GGUF's type I2_S lie: I2S, I2SL64 or I2SL4Row. No file tells.
   ternary::Encoding i2sLayout = ternary::Encoding::I2S;
   CacheElement cache = CacheElement::F32;
+  /// Of synthetic models with ReLU-squared gates and a norm behind them.
+  std::optional<SyntheticActivity> activity;
 };
 
 /// Imports the checkpoint at `path`: a Hugging Face folder or a file in it, or a GGUF file.
@@ -45,7 +53,7 @@ llvm::Expected<ImportedModel> importModel(mlir::MLIRContext &context, llvm::Stri
                                           const ImportOptions &options = {});
 
 /// A model of random weights in a known shape ("bitnet-2b4t", "bitnet-0.7b", ...), no file needed
-/// and no tokenizer. Of the options, activations count.
+/// and no tokenizer. Of the options, activations and activity count.
 llvm::Expected<ImportedModel> syntheticModel(mlir::MLIRContext &context, llvm::StringRef shape,
                                              const ImportOptions &options = {});
 /// The names syntheticModel knows.

@@ -15,6 +15,8 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 
+#include <algorithm>
+
 using namespace llvm;
 using namespace tern::ternary;
 using mlir::RankedTensorType;
@@ -58,10 +60,11 @@ class RandomWeights {
 public:
   RandomWeights(mlir::MLIRContext &context, int64_t group) : context(context), group(group) {}
 
-  WeightSpec gain(int64_t size) {
+  /// A vector of which `zeros` in a thousand are zero.
+  WeightSpec gain(int64_t size, int64_t zeros = 0) {
     counts.floats += size;
     return {RankedTensorType::get({size}, mlir::Float32Type::get(&context)),
-            source({size}, Derivation::None)};
+            source({size}, Derivation::None, zeros)};
   }
   WeightSpec table(int64_t rows, int64_t columns) {
     counts.floats += rows * columns;
@@ -84,8 +87,8 @@ public:
   const WeightSummary &summary() const { return counts; }
 
 private:
-  SourceAttr source(ArrayRef<int64_t> shape, Derivation derive) {
-    return SourceAttr::get(&context, /*file=*/0, /*offset=*/++seed, /*bytes=*/0, shape,
+  SourceAttr source(ArrayRef<int64_t> shape, Derivation derive, int64_t zeros = 0) {
+    return SourceAttr::get(&context, /*file=*/0, /*offset=*/++seed, /*bytes=*/zeros, shape,
                            Encoding::Random, derive);
   }
 
@@ -113,7 +116,24 @@ static Config makeConfig(const Shape &shape) {
   return config;
 }
 
-static ModelSpec makeSpec(const Config &config, RandomWeights &random) {
+static int64_t thousandths(double share) {
+  return static_cast<int64_t>(std::clamp(share, 0.0, 1.0) * 1000 + 0.5);
+}
+
+/// Gates of random weights are open by half, so those of scale 0 close the rest. Quantization leaves
+/// about 37 of a hundred results of open gates other than zero where scales and gains are random;
+/// gains of 0 take the rest away.
+static void setActivity(const SyntheticActivity &activity, const Config &config,
+                        RandomWeights &random, LayerSpec &layer) {
+  constexpr double kQuantized = 0.37;
+  layer.gate.scale = random.gain(config.feedForward, thousandths(1 - 2 * activity.gates));
+  const double natural = kQuantized * activity.gates;
+  const double kept = natural > 0 ? activity.inputs / natural : 1;
+  layer.feedForwardSubNorm = random.gain(config.feedForward, thousandths(1 - kept));
+}
+
+static ModelSpec makeSpec(const Config &config, const ImportOptions &options,
+                          RandomWeights &random) {
   ModelSpec spec = emptySpec(config);
   spec.embedding = random.table(config.vocabulary, config.hidden);
   int64_t attention = config.heads * config.headSize, kv = config.kvHeads * config.headSize;
@@ -137,6 +157,8 @@ static ModelSpec makeSpec(const Config &config, RandomWeights &random) {
     if (subNorms)
       layer.feedForwardSubNorm = random.gain(config.feedForward);
     layer.down = random.linear(config.hidden, config.feedForward);
+    if (options.activity)
+      setActivity(*options.activity, config, random, layer);
     spec.layers.push_back(std::move(layer));
   }
   spec.outputNorm = random.gain(config.hidden);
@@ -155,7 +177,12 @@ Expected<ImportedModel> syntheticModel(mlir::MLIRContext &context, StringRef nam
   const ActivationMode stated = config.activations;
   setFree(options, config);
   RandomWeights random(context, shape->group);
-  ModelSpec spec = makeSpec(config, random);
+  if (options.activity && (config.family != &kBitnet || config.gate != kRelu2 || shape->group))
+    return createStringError(inconvertibleErrorCode(),
+                             "shape \"" + name +
+                                 "\": expected ReLU-squared gates and a norm behind them, for "
+                                 "levels of activity");
+  ModelSpec spec = makeSpec(config, options, random);
   if (Error error = checkActivations(spec))
     return error;
   ImportedModel model;

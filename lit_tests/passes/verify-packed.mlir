@@ -65,3 +65,20 @@ module attributes {ternary.weights_bytes = 0 : i64, ternary.arena_bytes = 0 : i6
     return
   }
 }
+
+// -----
+
+!t16 = tensor<256x64x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>
+!columns = tensor<256x64x!ternary.trit, #ternary.packing<two_bit_columns, rows = 256, k = 16>>
+!short = tensor<128x64x!ternary.trit, #ternary.packing<two_bit_columns, rows = 256, k = 16>>
+module attributes {ternary.weights_bytes = 0 : i64, ternary.arena_bytes = 0 : i64, ternary.max_rows = 1 : i64} {
+  func.func @skipping(%a: tensor<?x64xi8>, %r: tensor<?xf32>, %o: tensor<?x1xi32>, %p: tensor<?x2xi32>, %g: tensor<?x256xf32>, %t: !t16, %c: !columns, %u: !short, %s: tensor<256x1xf32, #ternary.scales<rows = 16>>, %v: tensor<256x2xf32, #ternary.scales<rows = 256>>, %w: tensor<128x1xf32, #ternary.scales<rows = 256>>) {
+    // expected-error @below {{expected two_bit_rows for a product with a gate, got #ternary.packing<two_bit, rows = 16, k = 16>}}
+    %0 = ternary.gated_linear %a, %r, %o, %t, %s gate(%g : tensor<?x256xf32>) {ternary.arena = array<i64: 0>} : tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>, !t16, tensor<256x1xf32, #ternary.scales<rows = 16>> -> tensor<?x256xf32>
+    // expected-error @below {{expected int8 activations of one group for #ternary.packing<two_bit_columns, rows = 256, k = 16>, got scales of type 'tensor<256x2xf32, #ternary.scales<rows = 256>>'}}
+    %1 = ternary.fused_linear %a, %r, %p, %c, %v {ternary.arena = array<i64: 0>} : tensor<?x64xi8>, tensor<?xf32>, tensor<?x2xi32>, !columns, tensor<256x2xf32, #ternary.scales<rows = 256>> -> tensor<?x256xf32>
+    // expected-error @below {{expected a multiple of 256 rows for #ternary.packing<two_bit_columns, rows = 256, k = 16>, got 128}}
+    %2 = ternary.fused_linear %a, %r, %o, %u, %w {ternary.arena = array<i64: 0>} : tensor<?x64xi8>, tensor<?xf32>, tensor<?x1xi32>, !short, tensor<128x1xf32, #ternary.scales<rows = 256>> -> tensor<?x128xf32>
+    return
+  }
+}
