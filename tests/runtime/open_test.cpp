@@ -339,8 +339,8 @@ TEST(Descriptor, ImplausibleOnesAreRefused) {
     tern_status_t status;
     const char *words;
   } cases[] = {
-      {"abi", [](auto &d) { d.abi_version = 3; }, TERN_STATUS_VERSION,
-       "compiled for runtime interface 3, this runtime has 2"},
+      {"abi", [](auto &d) { d.abi_version = TERN_ABI_VERSION + 1; }, TERN_STATUS_VERSION,
+       "compiled for runtime interface 4, this runtime has 3"},
       {"size", [](auto &d) { d.struct_size = 8; }, TERN_STATUS_CORRUPT, "bytes, found 8"},
       {"huge", [](auto &d) { d.struct_size = 1 << 20; }, TERN_STATUS_CORRUPT, "found 1048576"},
       {"version", [](auto &d) { d.compiler_version = nullptr; }, TERN_STATUS_CORRUPT,
