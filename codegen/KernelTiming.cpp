@@ -69,7 +69,7 @@ double median(std::vector<double> values) {
 std::vector<TimedKernel> bestRows(const Target &target) {
   std::vector<TimedKernel> rows;
   for (const KernelRow &row : allKernels())
-    if (row.isGemv() && row.acts == Acts::Int8 && row.packing.rows == 16 &&
+    if (row.isGemv() && row.acts == Acts::Int8 && row.packing.rows == 16 && !row.makeDot &&
         selectKernel(target, row.packing, row.acts, /*gemv=*/true) == &row)
       rows.push_back({&row, nullptr});
   return rows;
@@ -183,7 +183,9 @@ double PackingTimer::Impl::round(const TimedKernel &kernel, int64_t rows, int64_
                                .groups = 1,
                                .row_scales_stride = 1,
                                .scale_groups = 1,
-                               .scale_bytes = 4};
+                               .scale_bytes = 4,
+                               .gate = nullptr,
+                               .gate_stride = 0};
     ready.arrive_and_wait();
     for (int64_t copy = 0; copy < copies; ++copy) {
       args.weight = weights.bytes + copy * packing.packedBytes(rows, columns);

@@ -9,6 +9,7 @@
 #define TERN_FRONTENDS_IMPORT_CACHEELEMENT_H
 
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinTypes.h"
 
 namespace tern::import {
 
@@ -22,7 +23,7 @@ inline const char *describe(CacheElement element) {
 inline mlir::Type typeOf(mlir::MLIRContext &context, CacheElement element) {
   mlir::Builder b(&context);
   if (element == CacheElement::Int8)
-    return b.getI8Type();
+    return mlir::IntegerType::get(&context, 8);
   return element == CacheElement::F16 ? mlir::Type(b.getF16Type()) : mlir::Type(b.getF32Type());
 }
 
