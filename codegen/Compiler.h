@@ -45,8 +45,8 @@ struct CompileOptions {
   bool sidecar = false;  ///< payload in `<output>.weights` instead of inside the library
   std::string packing = "two_bit"; ///< how trits lie in bytes: two_bit or base3
   bool probes = false;             ///< code that says what it begins; only for JitModel
-  /// Skipping what ReLU-squared gates make zero: on, off, or auto: where every target is x86-64, for
-  /// which there are kernels that gain by it. Results are the same.
+  /// Skipping what ReLU-squared gates make zero: on, off, or auto: where every target is x86-64,
+  /// for which there are kernels that gain by it. Results are the same.
   std::string sparse = "auto";
   bool standalone =
       false; ///< bundle the runtime: `runtimeObject`, against this machine's C library

@@ -31,7 +31,7 @@ struct KernelRow {
   uint64_t cpuFeatures; ///< TERN_CPU_* it needs
   Packing packing;
   Acts acts;
-  int64_t mr; ///< token rows of the widest tile; 1: GEMV
+  int64_t mr;                                       ///< token rows of the widest tile; 1: GEMV
   std::unique_ptr<DotTile> (*makeTile)(int64_t mr); ///< null: a sparse kernel
   std::unique_ptr<ByteDot> (*makeDot)() = nullptr;  ///< of sparse kernels
   const char *panelKernel = nullptr; ///< row that a sparse GEMM unpacks for; NULL for a GEMV

@@ -67,15 +67,16 @@ Value ColumnsEmitter::listColumns(Value token) {
 
 Value ColumnsEmitter::appendEach(Value from, Value columns) {
   Type i32 = b.getI32Type(), i64 = b.getI64Type();
-  return forLoop(b.i64(0), columns, 1, b.i64(0), [&](Value column, ValueRange count) {
-           Value value = b.load(b.getI8Type(), b.offset(from, column), 1);
-           Value high = arith::ShLIOp::create(b, column, b.i64(8));
-           Value entry = b.bitOr(high, arith::ExtUIOp::create(b, i64, value));
-           store(arith::TruncIOp::create(b, i32, entry), element(list, count[0], 4), 4);
-           Value counts =
-               arith::CmpIOp::create(b, arith::CmpIPredicate::ne, value, zero(b.getI8Type()));
-           return Values{b.add(count[0], arith::ExtUIOp::create(b, i64, counts))};
-         })
+  return forLoop(b.i64(0), columns, 1, b.i64(0),
+                 [&](Value column, ValueRange count) {
+                   Value value = b.load(b.getI8Type(), b.offset(from, column), 1);
+                   Value high = arith::ShLIOp::create(b, column, b.i64(8));
+                   Value entry = b.bitOr(high, arith::ExtUIOp::create(b, i64, value));
+                   store(arith::TruncIOp::create(b, i32, entry), element(list, count[0], 4), 4);
+                   Value counts = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, value,
+                                                        zero(b.getI8Type()));
+                   return Values{b.add(count[0], arith::ExtUIOp::create(b, i64, counts))};
+                 })
       .front();
 }
 
@@ -87,21 +88,22 @@ Value ColumnsEmitter::appendCompressed(Value from, Value columns) {
     numbers[i] = i * 256;
   Value steps = arith::ConstantOp::create(
       b, words, DenseElementsAttr::get(words, ArrayRef<int32_t>(numbers)));
-  return forLoop(b.i64(0), columns, 16, b.i64(0), [&](Value column, ValueRange count) {
-           Value values = b.load(bytes16, b.offset(from, column), 1);
-           Value high = arith::ShLIOp::create(b, column, b.i64(8));
-           Value first = arith::TruncIOp::create(b, b.getI32Type(), high);
-           Value entries = b.bitOr(b.add(b.broadcast(words, first), steps),
-                                   arith::ExtUIOp::create(b, words, values));
-           Value mask =
-               arith::CmpIOp::create(b, arith::CmpIPredicate::ne, values, zero(bytes16));
-           Value chosen = b.intrinsic("llvm.experimental.vector.compress", words,
-                                      {entries, mask, zero(words)});
-           store(chosen, element(list, count[0], 4), 4);
-           Value bits = LLVM::BitcastOp::create(b, b.getIntegerType(16), mask);
-           Value wide = arith::ExtUIOp::create(b, b.getI64Type(), bits);
-           return Values{b.add(count[0], LLVM::CtPopOp::create(b, b.getI64Type(), wide))};
-         })
+  return forLoop(b.i64(0), columns, 16, b.i64(0),
+                 [&](Value column, ValueRange count) {
+                   Value values = b.load(bytes16, b.offset(from, column), 1);
+                   Value high = arith::ShLIOp::create(b, column, b.i64(8));
+                   Value first = arith::TruncIOp::create(b, b.getI32Type(), high);
+                   Value entries = b.bitOr(b.add(b.broadcast(words, first), steps),
+                                           arith::ExtUIOp::create(b, words, values));
+                   Value mask =
+                       arith::CmpIOp::create(b, arith::CmpIPredicate::ne, values, zero(bytes16));
+                   Value chosen = b.intrinsic("llvm.experimental.vector.compress", words,
+                                              {entries, mask, zero(words)});
+                   store(chosen, element(list, count[0], 4), 4);
+                   Value bits = LLVM::BitcastOp::create(b, b.getIntegerType(16), mask);
+                   Value wide = arith::ExtUIOp::create(b, b.getI64Type(), bits);
+                   return Values{b.add(count[0], LLVM::CtPopOp::create(b, b.getI64Type(), wide))};
+                 })
       .front();
 }
 
@@ -170,8 +172,8 @@ void ColumnsEmitter::emitPass(Value first, int64_t byte, int64_t quarter, Value 
     const int64_t slot = i / dot->quarters, q = quarter + i % dot->quarters;
     Value exact = slot ? b.shiftRightArithmetic(sum, 2 * slot) : sum;
     for (int64_t part = 0; part < lanes / 4; ++part) {
-      Value four = vector::ExtractStridedSliceOp::create(b, exact, ArrayRef<int64_t>{4 * part},
-                                                         ArrayRef<int64_t>{4}, ArrayRef<int64_t>{1});
+      Value four = vector::ExtractStridedSliceOp::create(
+          b, exact, ArrayRef<int64_t>{4 * part}, ArrayRef<int64_t>{4}, ArrayRef<int64_t>{1});
       const int64_t rowOfBlock = (byte / 16 + part) * 64 + slot * 16 + q * 4;
       store(four, b.offset(sums, 4 * rowOfBlock), 16);
     }

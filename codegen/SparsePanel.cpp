@@ -58,9 +58,8 @@ void PanelEmitter::emit() {
   Value step = b.bitAnd(b.min(fit, b.i64(kMostBlocks)), b.i64(-kFewestBlocks));
   const int64_t ratio = row.packing.rows / 16;
   Value begin = b.mul(blockBegin, b.i64(ratio)), end = b.mul(blockEnd, b.i64(ratio));
-  forLoop(begin, end, step, [&](Value first) {
-    emitPanel(first, b.sub(b.min(b.add(first, step), end), first));
-  });
+  forLoop(begin, end, step,
+          [&](Value first) { emitPanel(first, b.sub(b.min(b.add(first, step), end), first)); });
 }
 
 void PanelEmitter::emitPanel(Value first, Value count) {
@@ -103,8 +102,8 @@ void PanelEmitter::fillFromRows(Value block, Value to) {
   });
   forLoop(whole, kTiles, 1, [&](Value tile) {
     for (int64_t lane = 0; lane < 16; ++lane)
-      store(b.load(b.getI32Type(), rowAt(lane, tile), 4),
-            b.offset(element(to, tile, 64), 4 * lane), 4);
+      store(b.load(b.getI32Type(), rowAt(lane, tile), 4), b.offset(element(to, tile, 64), 4 * lane),
+            4);
   });
 }
 

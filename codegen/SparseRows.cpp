@@ -90,8 +90,7 @@ Value RowsEmitter::listRows(Value token, Value first, Value end) {
       if (!gated)
         return Values{b.add(count[0], b.i64(1))};
       store(zero(b.getF32Type()), outAt(token, column), 4);
-      Value open =
-          arith::ExtUIOp::create(b, b.getI64Type(), positive(gateAt(token, column)));
+      Value open = arith::ExtUIOp::create(b, b.getI64Type(), positive(gateAt(token, column)));
       return Values{b.add(count[0], open)};
     });
   };
@@ -146,8 +145,8 @@ void RowsEmitter::emitRow(Value token, Value index, Value count) {
   Value rowBytes = b.mul(kTiles, b.i64(4));
   Value column = rowAt(index);
   Value later = rowAt(b.min(b.add(index, b.i64(kRowsAhead)), b.sub(count, b.i64(1))));
-  Value sum = emitSum(b.offset(weight, b.mul(column, rowBytes)),
-                      b.offset(weight, b.mul(later, rowBytes)));
+  Value sum =
+      emitSum(b.offset(weight, b.mul(column, rowBytes)), b.offset(weight, b.mul(later, rowBytes)));
   auto floats = VectorType::get({1}, b.getF32Type());
   Value value = finish(floats, token, column, b.broadcast(b.vec(1, 32), sum));
   value = vector::ExtractOp::create(b, value, ArrayRef<int64_t>{0});

@@ -265,7 +265,9 @@ static Expected<Results> evaluateFused(Op op, Operands in,
     return std::move(failed);
   if (Error failed = checkRowScales(op, rowScales, m, groups, scales->groups))
     return std::move(failed);
-  if (Error failed = sameSize(op, std::is_same_v<Op, GatedLinearOp> ? "rows of the gate" : "rows of the residual", m, other ? other->shape[0] : m))
+  if (Error failed = sameSize(
+          op, std::is_same_v<Op, GatedLinearOp> ? "rows of the gate" : "rows of the residual", m,
+          other ? other->shape[0] : m))
     return std::move(failed);
   Expected<Tensor> out = makeTensor(op, op.getType(), {m, n});
   if (!out)
@@ -349,6 +351,7 @@ static Expected<Results> evaluate(UnpackOp op, Operands in) {
 std::optional<Expected<Results>> interpret::evaluateLinear(Operation *op, Operands operands) {
   return llvm::TypeSwitch<Operation *, std::optional<Expected<Results>>>(op)
       .Case<LinearOp, QuantizeRowsOp, MatmulOp, RescaleOp, FusedLinearOp, GatedLinearOp,
-            QuantizeWeightOp, PackOp, UnpackOp>([&](auto typed) { return evaluate(typed, operands); })
+            QuantizeWeightOp, PackOp, UnpackOp>(
+          [&](auto typed) { return evaluate(typed, operands); })
       .Default([](Operation *) { return std::nullopt; });
 }

@@ -16,8 +16,8 @@ namespace tern {
 constexpr int64_t kRowPadding = 64;
 /// int8 activation rows are padded to this many bytes: whole tiles of every packing.
 constexpr int64_t kActsPadding = 320;
-/// Columns that two_bit_rows and two_bit_columns take at most: their kernels keep lists and unpacked
-/// panels of so many columns on the stack.
+/// Columns that two_bit_rows and two_bit_columns take at most: their kernels keep lists and
+/// unpacked panels of so many columns on the stack.
 constexpr int64_t kMostSkippedColumns = 16384;
 /// Rows of a block of two_bit_columns: a column of it is one cache line.
 constexpr int64_t kColumnBlockRows = 256;

@@ -12,8 +12,8 @@
 
 namespace tern::ternary {
 
-/// A `fused_linear` or `gated_linear`, on int8 rows, or a `linear` that keeps its activations float:
-/// all end with weight, scale and perhaps a residual or a gate, and run as one kernel.
+/// A `fused_linear` or `gated_linear`, on int8 rows, or a `linear` that keeps its activations
+/// float: all end with weight, scale and perhaps a residual or a gate, and run as one kernel.
 class Product {
 public:
   Product() = default;

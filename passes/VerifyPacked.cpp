@@ -45,9 +45,8 @@ LogicalResult checkSkipping(Product op, PackingAttr packing) {
     return op->emitOpError("expected int8 activations of one group for ")
            << packing << ", got scales of type " << scale;
   if (!byRows && op.weightType().getDimSize(0) % kColumnBlockRows)
-    return op->emitOpError("expected a multiple of ")
-           << kColumnBlockRows << " rows for " << packing << ", got "
-           << op.weightType().getDimSize(0);
+    return op->emitOpError("expected a multiple of ") << kColumnBlockRows << " rows for " << packing
+                                                      << ", got " << op.weightType().getDimSize(0);
   return success();
 }
 

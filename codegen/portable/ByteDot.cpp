@@ -21,8 +21,8 @@ public:
   Value dot(KernelBuilder &b, Value sum, Value codes, Value acts) const override {
     VectorType halves = b.vec(8, 16), words = b.vec(4, 32);
     Value code = b.bitcast(halves, codes), x = b.bitcast(halves, acts);
-    Value even = b.mul(b.bitAnd(code, b.splat(halves, 0xff)),
-                       b.shiftRightArithmetic(b.shiftLeft(x, 8), 8));
+    Value even =
+        b.mul(b.bitAnd(code, b.splat(halves, 0xff)), b.shiftRightArithmetic(b.shiftLeft(x, 8), 8));
     Value odd = b.mul(b.shiftRight(code, 8), b.shiftRightArithmetic(x, 8));
     Value pairs = b.bitcast(words, b.add(even, odd));
     sum = b.add(sum, b.shiftRightArithmetic(b.shiftLeft(pairs, 16), 16));

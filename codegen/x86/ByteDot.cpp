@@ -30,8 +30,8 @@ public:
   Value dot(KernelBuilder &b, Value sum, Value codes, Value acts) const override {
     VectorType pairs = b.vec(16, 16);
     Value products = b.intrinsic("llvm.x86.avx2.pmadd.ub.sw", pairs, {codes, acts});
-    return b.add(sum, b.intrinsic("llvm.x86.avx2.pmadd.wd", b.vec(8, 32),
-                                  {products, b.splat(pairs, 1)}));
+    return b.add(
+        sum, b.intrinsic("llvm.x86.avx2.pmadd.wd", b.vec(8, 32), {products, b.splat(pairs, 1)}));
   }
 };
 

@@ -30,7 +30,7 @@ struct BenchFlags {
   uint32_t prompt = 512, tokens = 64, repeat = 3;
   bool json = false;
   std::string activity; ///< of a shape; empty: as random weights have it
-  std::string profile; ///< empty: none; else a file, or "-" for none
+  std::string profile;  ///< empty: none; else a file, or "-" for none
 };
 
 struct BenchResult {

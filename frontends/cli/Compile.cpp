@@ -25,7 +25,7 @@ namespace {
 struct CompileFlags {
   CheckpointFlags checkpoint;
   std::string model, output, target = "all", stage = "so", weights = "embed", packing = "two_bit",
-                              sparse = "auto";
+                             sparse = "auto";
   int64_t maxRows = 128;
   bool header = false, standalone = false, remarks = false, quiet = false;
 };

@@ -20,9 +20,9 @@ namespace {
 
 constexpr uint64_t kSeeds = 60;
 const char *const kPipeline[] = {
-    "ternary-quantize-weights",   "ternary-quantize-activations", "cse",
-    "ternary-fuse-norm-quantize", "ternary-fuse-epilogue",        "ternary-exploit-sparsity",
-    "ternary-merge-linears",      "ternary-choose-packing",       "ternary-pack-weights",
+    "ternary-quantize-weights",        "ternary-quantize-activations", "cse",
+    "ternary-fuse-norm-quantize",      "ternary-fuse-epilogue",        "ternary-exploit-sparsity",
+    "ternary-merge-linears",           "ternary-choose-packing",       "ternary-pack-weights",
     "ternary-plan-memory{max-rows=7}", "ternary-verify-packed"};
 
 std::string randomModule(uint64_t seed) {

@@ -89,9 +89,9 @@ typedef void (*tern_forward_fn)(const tern_frame_t *frame, uint32_t thread);
 
    fma is rounded once. out[m][n] = residual[m][n] + that.
 
-   Kernels of two_bit_rows and two_bit_columns take one group of int8. Those of two_bit_rows also take
-   a gate instead of a residual: out[m][n] = (gate[m][n] * gate[m][n]) * that where gate[m][n] > 0,
-   else +0.
+   Kernels of two_bit_rows and two_bit_columns take one group of int8. Those of two_bit_rows also
+   take a gate instead of a residual: out[m][n] = (gate[m][n] * gate[m][n]) * that where gate[m][n]
+   > 0, else +0.
 
    weight: packed row blocks, k_tiles tiles each (k_tiles = ceil(K / packing k)). scale: [row
    block][scale_groups][rows of a block], of float (scale_bytes 4) or of IEEE binary16 (scale_bytes
