@@ -42,9 +42,8 @@ public:
         layers.push_back({share(gate->f32, [](float x) { return x > 0; }), 0});
     auto quantize = dyn_cast<ternary::QuantizeRowsOp>(op);
     if (quantize && quantize.getInput().getDefiningOp<ternary::GatedLinearOp>() && !layers.empty())
-      layers.back().downInputs =
-          share(std::get<std::shared_ptr<const TensorValue>>(results[0])->i8,
-                [](int8_t x) { return x != 0; });
+      layers.back().downInputs = share(std::get<std::shared_ptr<const TensorValue>>(results[0])->i8,
+                                       [](int8_t x) { return x != 0; });
   }
   std::vector<LayerActivity> take() { return std::move(layers); }
 
@@ -66,8 +65,8 @@ private:
 };
 } // namespace
 
-Expected<std::vector<LayerActivity>>
-measureActivity(StringRef path, const CheckpointFlags &flags, ArrayRef<int32_t> ids) {
+Expected<std::vector<LayerActivity>> measureActivity(StringRef path, const CheckpointFlags &flags,
+                                                     ArrayRef<int32_t> ids) {
   if (isCompiledLibrary(path))
     return makeError(path + ": is a compiled library; expected the checkpoint, which the "
                             "interpreter can run");

@@ -20,14 +20,13 @@ llvm::Expected<import::SyntheticActivity> parseActivity(llvm::StringRef text);
 
 /// Of one layer, over all tokens.
 struct LayerActivity {
-  double openGates = 0; ///< share of gates above 0
+  double openGates = 0;  ///< share of gates above 0
   double downInputs = 0; ///< share of quantized inputs of `down` that are not 0
 };
 /// Runs the checkpoint `path` in the interpreter on `ids`. One entry a layer with a ReLU-squared
 /// gate; an error where there is none, or where `path` is a compiled library.
-llvm::Expected<std::vector<LayerActivity>> measureActivity(llvm::StringRef path,
-                                                           const CheckpointFlags &flags,
-                                                           llvm::ArrayRef<int32_t> ids);
+llvm::Expected<std::vector<LayerActivity>>
+measureActivity(llvm::StringRef path, const CheckpointFlags &flags, llvm::ArrayRef<int32_t> ids);
 void printActivity(llvm::ArrayRef<LayerActivity> layers, size_t tokens);
 
 /// The arguments of a language model's entry: token ids, position 0 and `wanted` indices, empty

@@ -33,7 +33,7 @@ struct BenchFlags {
   uint32_t batch = 0; ///< sequences decoded at once; 0: not measured
   bool json = false;
   std::string activity; ///< of a shape; empty: as random weights have it
-  std::string profile; ///< empty: none; else a file, or "-" for none
+  std::string profile;  ///< empty: none; else a file, or "-" for none
 };
 
 struct BenchResult {

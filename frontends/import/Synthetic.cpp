@@ -120,9 +120,9 @@ static int64_t thousandths(double share) {
   return static_cast<int64_t>(std::clamp(share, 0.0, 1.0) * 1000 + 0.5);
 }
 
-/// Gates of random weights are open by half, so those of scale 0 close the rest. Quantization leaves
-/// about 37 of a hundred results of open gates other than zero where scales and gains are random;
-/// gains of 0 take the rest away.
+/// Gates of random weights are open by half, so those of scale 0 close the rest. Quantization
+/// leaves about 37 of a hundred results of open gates other than zero where scales and gains are
+/// random; gains of 0 take the rest away.
 static void setActivity(const SyntheticActivity &activity, const Config &config,
                         RandomWeights &random, LayerSpec &layer) {
   constexpr double kQuantized = 0.37;

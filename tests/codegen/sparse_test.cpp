@@ -32,7 +32,7 @@ module attributes {ternary.files = []} {
     %s = ternary.load @s : tensor<1xf32>
     %gain = ternary.load @gain : tensor<304xf32>
     %u = ternary.linear %x, %up, %s activations(int8_per_token) : tensor<?x512xf32>, !up, tensor<1xf32> -> tensor<?x304xf32>
-    %h = ternary.gated_activation %g, %u relu2 : tensor<?x304xf32>
+    %h = ternary.gated_activation relu2 %g, %u : tensor<?x304xf32>
     %n = ternary.rms_norm %h, %gain epsilon 1.0e-05 : tensor<?x304xf32>, tensor<304xf32>
     %d = ternary.linear %n, %down, %s activations(int8_per_token) : tensor<?x304xf32>, !down, tensor<1xf32> -> tensor<?x512xf32>
     %y = arith.addf %x, %d : tensor<?x512xf32>
@@ -103,6 +103,7 @@ TEST(Sparse, EqualsDenseAndInterpreterAtEveryActivityLevelAndThreadCount) {
 
 TEST(Sparse, OptionIsChecked) {
   ModelCase model(kBlock);
+  ASSERT_TRUE(model.module());
   auto copy = model.copy();
   CompileOptions options;
   options.sparse = "perhaps";

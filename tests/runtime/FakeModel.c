@@ -149,6 +149,7 @@ tern_descriptor_t FAKE_SYMBOL(Descriptor) = {sizeof(tern_descriptor_t),
                                              1,
                                              2,
                                              1,
+                                             0,
                                              0};
 
 __attribute__((visibility("default"))) const tern_descriptor_t *FAKE_QUERY(uint32_t abi_version) {

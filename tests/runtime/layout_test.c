@@ -38,12 +38,20 @@ AT(tern_frame_t, ticket, 104);
 AT(tern_frame_t, probe, 112);
 AT(tern_frame_t, probe_context, 120);
 AT(tern_frame_t, batch, 128);
+AT(tern_frame_t, best, 136);
+
+CHECK(sizeof(tern_best_t) == 64);
+AT(tern_best_t, logit, 4);
+AT(tern_best_t, id, 8);
+AT(tern_best_t, computed, 12);
 
 CHECK(sizeof(tern_batch_row_t) == 24);
 AT(tern_batch_row_t, kv_capacity, 8);
 AT(tern_batch_row_t, position, 16);
 
-CHECK(sizeof(tern_matmul_args_t) == 144);
+CHECK(sizeof(tern_matmul_args_t) == 160);
+AT(tern_matmul_args_t, gate, 144);
+AT(tern_matmul_args_t, gate_stride, 152);
 AT(tern_matmul_args_t, scale, 8);
 AT(tern_matmul_args_t, acts, 16);
 AT(tern_matmul_args_t, row_scales, 24);
@@ -109,7 +117,7 @@ AT(tern_payload_section_t, bytes, 16);
 AT(tern_payload_section_t, xxh3, 24);
 
 CHECK(sizeof(tern_open_options_t) == 40);
-CHECK(sizeof(tern_model_info_t) == 72);
+CHECK(sizeof(tern_model_info_t) == 80);
 CHECK(sizeof(tern_session_options_t) == 16);
 CHECK(sizeof(tern_sampler_options_t) == 40);
 CHECK(sizeof(tern_generate_options_t) == 72);
