@@ -49,6 +49,8 @@ SmallVector<Value> rowOperands(Operation *op) {
     SmallVector<Value> values(product.activations());
     if (product.residual())
       values.push_back(product.residual());
+    if (product.gate())
+      values.push_back(product.gate());
     return values;
   }
   return llvm::TypeSwitch<Operation *, SmallVector<Value>>(op)

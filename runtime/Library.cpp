@@ -57,8 +57,8 @@ static Status checkVariant(const tern_variant_t &variant, uint32_t index) {
                           variant.level, variant.kernel_count));
   for (uint64_t i = 0; i < variant.kernel_count; ++i) {
     const tern_kernel_t &kernel = variant.kernels[i];
-    uint32_t k = kernel.packing == 0 ? 16 : 20;
-    if (!kernel.name || !kernel.run || kernel.packing > 1 || kernel.rows == 0 ||
+    const uint32_t k = kernel.packing == 1 ? 20 : 16;
+    if (!kernel.name || !kernel.run || kernel.packing > 3 || kernel.rows == 0 ||
         kernel.rows > 256 || kernel.k != k)
       return corrupt(format("descriptor: kernel %" PRIu64
                             " of level %s is implausible: packing %u, "

@@ -8,8 +8,10 @@
 #ifndef TERN_FRONTENDS_IMPORT_CACHEELEMENT_H
 #define TERN_FRONTENDS_IMPORT_CACHEELEMENT_H
 
-#include "mlir/IR/Builders.h"
-#include "mlir/IR/BuiltinTypes.h"
+namespace mlir {
+class MLIRContext;
+class Type;
+} // namespace mlir
 
 namespace tern::import {
 
@@ -20,12 +22,8 @@ inline const char *describe(CacheElement element) {
   return element == CacheElement::F32 ? "f32" : element == CacheElement::F16 ? "f16" : "int8";
 }
 
-inline mlir::Type typeOf(mlir::MLIRContext &context, CacheElement element) {
-  mlir::Builder b(&context);
-  if (element == CacheElement::Int8)
-    return mlir::IntegerType::get(&context, 8);
-  return element == CacheElement::F16 ? mlir::Type(b.getF16Type()) : mlir::Type(b.getF32Type());
-}
+/// The type of a cache's elements (ModelBuilder.cpp).
+mlir::Type typeOf(mlir::MLIRContext &context, CacheElement element);
 
 } // namespace tern::import
 

@@ -173,6 +173,13 @@ private:
 };
 } // namespace
 
+Type typeOf(MLIRContext &context, CacheElement element) {
+  Builder b(&context);
+  if (element == CacheElement::Int8)
+    return b.getI8Type();
+  return element == CacheElement::F16 ? Type(b.getF16Type()) : Type(b.getF32Type());
+}
+
 OwningOpRef<ModuleOp> buildModel(MLIRContext &context, const ModelSpec &spec) {
   context
       .loadDialect<TernaryDialect, func::FuncDialect, arith::ArithDialect, tensor::TensorDialect>();

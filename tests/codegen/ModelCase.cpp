@@ -63,8 +63,8 @@ std::vector<CallResults> ModelCase::interpret(const std::vector<CallArguments> &
   std::vector<RuntimeValue> values(entry.getNumArguments());
   for (auto [i, type] : llvm::enumerate(entry.getArgumentTypes()))
     if (auto cache = dyn_cast<ternary::KVCacheType>(type))
-      values[i] =
-          std::make_shared<CacheValue>(CacheValue{cache.getHeads(), cache.getHeadSize(), {}, {}});
+      values[i] = std::make_shared<CacheValue>(
+          CacheValue{cache.getHeads(), cache.getHeadSize(), {}, {}, {}, {}});
   std::vector<CallResults> all;
   for (const CallArguments &call : calls) {
     size_t tensors = 0, indices = 0;

@@ -19,9 +19,9 @@ namespace tern {
 
 /// Operand types as HalideKernels.h lists them: p pointer, i i64, f f32.
 static constexpr const char *kOperands[kRowKernelCount] = {
-    "ppfip",    "ppfip",  "piippp",   "ppfiippp", "piippp",   "ppfiippp", "ppiip", "ipip",
-    "pppiiipp", "ppip",   "ppip",     "ppip",     "pip",      "pip",      "pip",   "ppiiip",
-    "ppiiip",   "ppiiip", "pipiiipi", "pipiiipi", "pipiiipi", "pi"};
+    "ppfip",  "ppfip",  "piippp", "ppfiippp", "piippp",   "ppfiippp", "ppiip",
+    "ipip",   "ppip",   "ppip",   "ppip",     "pip",      "pip",      "pip",
+    "ppiiip", "ppiiip", "ppiiip", "pipiiipi", "pipiiipi", "pipiiipi", "pi"};
 
 std::string rowKernelCaller(unsigned kernel) { return "call_" + std::to_string(kernel); }
 

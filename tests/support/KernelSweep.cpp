@@ -84,7 +84,7 @@ void KernelSweep::randomShapes(int count) {
 
 /// Around the length up to which a GEMM unpacks rows beforehand.
 void KernelSweep::longRows() {
-  if (kernel.makeDot)
+  if (sparse(kernel.packing))
     return; // as many columns as they take is a shape of the others
   for (int64_t k : {16384, 16385}) {
     MatmulShape shape;

@@ -77,8 +77,8 @@ std::vector<float> tern::test::runEntry(ModuleOp module, uint64_t seed, int64_t 
       else if (type.isIndex())
         arguments[index] = indices++ ? (rows + 1) / 2 : call * rows;
       else if (auto cache = dyn_cast<ternary::KVCacheType>(type); cache && !call)
-        arguments[index] =
-            std::make_shared<CacheValue>(CacheValue{cache.getHeads(), cache.getHeadSize(), {}, {}});
+        arguments[index] = std::make_shared<CacheValue>(
+            CacheValue{cache.getHeads(), cache.getHeadSize(), {}, {}, {}, {}});
     }
     auto out = interpreter.run(entry.getSymName(), arguments);
     if (!out) {
