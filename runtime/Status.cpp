@@ -11,7 +11,6 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
-#include <system_error>
 
 using namespace tern;
 
@@ -108,7 +107,15 @@ tern_status_t tern::publishOutOfMemory() {
   return TERN_STATUS_OUT_OF_MEMORY;
 }
 
-std::string tern::systemText(int error) { return std::generic_category().message(error); }
+// strerror_r has two forms. std::generic_category would register a handler for the end of the process,
+// which a library that is closed before must not.
+[[maybe_unused]] static const char *chosen(int, const char *buffer) { return buffer; }
+[[maybe_unused]] static const char *chosen(const char *text, const char *) { return text; }
+
+std::string tern::systemText(int error) {
+  char buffer[128] = "unknown error";
+  return chosen(strerror_r(error, buffer, sizeof buffer), buffer);
+}
 
 std::string tern::format(const char *pattern, ...) {
   va_list arguments, again;

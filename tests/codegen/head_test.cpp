@@ -81,7 +81,8 @@ public:
     }
     compiled = std::move(*made);
     llvm::ArrayRef<uint8_t> bytes = compiled->payload();
-    payload.assign(bytes.begin(), bytes.end());
+    payload.reset(static_cast<uint8_t *>(std::aligned_alloc(4096, (bytes.size() + 4095) / 4096 * 4096)));
+    std::memcpy(payload.get(), bytes.data(), bytes.size());
   }
 
   bool ready() const { return compiled != nullptr; }
@@ -89,7 +90,7 @@ public:
 
   /// Puts table and screen where the packed module has them: one behind the other.
   void write(const std::vector<float> &table) {
-    uint8_t *weights = payload.data() + findSection(payload.data(), TERN_SECTION_WEIGHTS)->offset;
+    uint8_t *weights = payload.get() + findSection(payload.get(), TERN_SECTION_WEIGHTS)->offset;
     const int64_t stride = paddedRow(columns);
     for (int64_t v = 0; v < vocabulary; ++v)
       std::memcpy(weights + v * stride * 4, &table[v * columns], columns * 4);
@@ -107,7 +108,7 @@ public:
     for (tern_best_t &slot : slots)
       slot = {NAN, -kInfinity, -1, 0, {}};
     std::vector<float> bounds(static_cast<size_t>(vocabulary));
-    ForwardRun run(&descriptor(), payload.data(), 0);
+    ForwardRun run(&descriptor(), payload.get(), 0);
     run.best = slots.data();
     run.run(0, threads, 1, {x.data()}, {}, {bounds.data()}, schedule);
     Answer best;
@@ -126,7 +127,7 @@ private:
   std::unique_ptr<mlir::MLIRContext> context;
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::unique_ptr<JitModel> compiled;
-  std::vector<uint8_t> payload;
+  std::unique_ptr<uint8_t, decltype(&std::free)> payload{nullptr, &std::free};
 };
 
 std::vector<float> normals(std::mt19937_64 &random, int64_t count, float scale) {
