@@ -40,7 +40,7 @@ public:
       ternary::Product product(op);
       LogicalResult selected = product ? select(product, *parsed) : success();
       if (auto head = dyn_cast<ternary::HeadOp>(op); head && head.getScreen())
-        selected = selectScreen(head, *parsed);
+        selectScreen(head, *parsed);
       return succeeded(selected) ? WalkResult::advance() : WalkResult::interrupt();
     });
     if (result.wasInterrupted())
@@ -49,18 +49,16 @@ public:
 
 private:
   static LogicalResult select(ternary::Product op, const Target &target);
-  static LogicalResult selectScreen(ternary::HeadOp op, const Target &target);
+  static void selectScreen(ternary::HeadOp op, const Target &target);
 };
 
-/// The digits of a screen are two_bit tiles, multiplied one token at a time.
-LogicalResult SelectKernels::selectScreen(ternary::HeadOp op, const Target &target) {
+/// The digits of a screen are two_bit tiles, multiplied one token at a time. Every level has a row for
+/// those.
+void SelectKernels::selectScreen(ternary::HeadOp op, const Target &target) {
   const Packing packing{Packing::Kind::TwoBit, HeadScreen::kRows, HeadScreen::kColumns};
-  std::string why;
-  const KernelRow *row = selectKernel(target, packing, Acts::Int8, /*gemv=*/true, &why);
-  if (!row)
-    return op.emitOpError("no gemv kernel for the screen on ") << target.name << ": " << why;
+  const KernelRow *row = selectKernel(target, packing, Acts::Int8, /*gemv=*/true);
+  assert(row && "a level without a gemv kernel of its own and without the portable one");
   op->setAttr("ternary.gemv", StringAttr::get(op.getContext(), row->name));
-  return success();
 }
 
 LogicalResult SelectKernels::select(ternary::Product op, const Target &target) {

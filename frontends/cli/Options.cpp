@@ -78,8 +78,8 @@ void addThreads(CLI::App &verb, uint32_t &threads) {
 
 void addHead(CLI::App &verb, std::string &head) {
   verb.add_option("--head", head,
-                  "how the likeliest token is found: two_stage (a coarse copy of the head first), "
-                  "full,\nor auto (two_stage for heads of 32 MiB or more); the token is the same")
+                  "how the likeliest token is found: two_stage (a coarse copy of the head first),\n"
+                  "full, or auto (two_stage for heads of 32 MiB or more); the token is the same")
       ->check(CLI::IsMember({"auto", "full", "two_stage"}))
       ->capture_default_str();
 }

@@ -29,10 +29,13 @@ bool takes(const Target &target, const KernelRow &row) {
   return selectKernel(target, row.packing, row.acts, row.isGemv()) == &row;
 }
 
-void removeRowsNotTaken(const Target &target, llvm::Module &module) {
+/// Rows not taken stay where one that is taken calls them; the optimizer deletes the others.
+void hideRowsNotTaken(const Target &target, llvm::Module &module) {
   for (const KernelRow &row : allKernels())
-    if (llvm::Function *function = module.getFunction(row.name); function && !takes(target, row))
-      function->eraseFromParent();
+    if (llvm::Function *function = module.getFunction(row.name); function && !takes(target, row)) {
+      function->setLinkage(llvm::GlobalValue::InternalLinkage);
+      function->setName(llvm::Twine(row.name) + ".hidden");
+    }
 }
 
 /// Compiled once for each target that this CPU can run.
@@ -45,7 +48,7 @@ const std::map<std::string, std::unique_ptr<KernelJit>> &jits() {
       const bool emulated = needsEmulation(target);
       auto jit =
           KernelJit::compile(emulated ? withoutAmx(target) : target, [&](llvm::Module &module) {
-            removeRowsNotTaken(target, module);
+            hideRowsNotTaken(target, module);
             if (emulated)
               emulateAmx(module);
           });
