@@ -173,8 +173,7 @@ static int runRaces(const std::string &text, const std::vector<GpuCase> &cases) 
   // 66 is ThreadSanitizer's own; the report is of interest only when it was not expected.
   int status =
       said.empty()
-          ? std::system(
-                (std::string("TSAN_OPTIONS=exitcode=66 ") + name + " > /dev/null 2>&1").c_str())
+          ? std::system(("TSAN_OPTIONS=exitcode=66 '" + name + "' > /dev/null 2>&1").c_str())
           : -1;
   return said.empty() ? WEXITSTATUS(status) : -1;
 }

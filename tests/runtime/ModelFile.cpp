@@ -11,7 +11,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <elf.h>
-#include <filesystem>
 #include <fstream>
 #include <xxhash.h>
 

@@ -43,12 +43,10 @@ std::string compileCxx(const std::string &source, const std::string &flags,
   std::string command = std::string(TERN_CXX) +
                         " -std=c++20 -ffp-contract=off -Werror=return-type -Wno-unknown-attributes "
                         "-pthread -I" TERN_SHIM_DIR " " +
-                        flags + " " + file + " -o " + output + " > " + log + " 2>&1";
+                        flags + " '" + file + "' -o '" + output + "' > '" + log + "' 2>&1";
   bool worked = std::system(command.c_str()) == 0;
   std::ifstream in(log);
   std::string said((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  unlink(file.c_str());
-  unlink(log.c_str());
   if (worked)
     return {};
   return said.empty() ? command + ": failed" : said;

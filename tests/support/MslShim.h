@@ -37,7 +37,8 @@ private:
 std::vector<std::string> kernelNames(const std::string &text);
 /// C++ around MSL text: TERN_SHIM_KERNEL for each kernel, then `rest`.
 std::string shimSource(const std::string &text, const std::string &rest = "");
-/// Compiles C++ with the tests' compiler and `flags`; empty: it worked, else what was said.
+/// Compiles C++ with the tests' compiler and `flags`; empty: it worked, else what was said. Source
+/// and log stay beside `output`: give it a folder of the test's own.
 std::string compileCxx(const std::string &source, const std::string &flags,
                        const std::string &output);
 

@@ -21,6 +21,7 @@ namespace tern::test {
 /// A folder that goes away with this object, and all it holds with it.
 class TempFolder {
 public:
+  // mkdtemp puts characters of its own for the six X.
   TempFolder() : folder((std::filesystem::temp_directory_path() / "tern-test-XXXXXX").string()) {
     if (!mkdtemp(folder.data())) {
       std::perror("mkdtemp");
