@@ -23,6 +23,9 @@ static Status readOpenOptions(const tern_open_options_t *in, tern_open_options_t
   if (out->verify < TERN_VERIFY_AUTO || out->verify > TERN_VERIFY_NONE)
     return Status::error(TERN_STATUS_INVALID_ARGUMENT, TERN_CATEGORY_NONE,
                          format("no verify mode %d", int(out->verify)));
+  if (out->load < TERN_LOAD_AUTO || out->load > TERN_LOAD_COPY)
+    return Status::error(TERN_STATUS_INVALID_ARGUMENT, TERN_CATEGORY_NONE,
+                         format("no load mode %d", int(out->load)));
   return {};
 }
 

@@ -58,6 +58,20 @@ extern "C" tern_status_t tern_session_set_probe(tern_session_t *session, tern_pr
   });
 }
 
+extern "C" tern_status_t tern_session_memory(const tern_session_t *session, tern_memory_t *out) {
+  return guarded("tern_session_memory", [&]() -> Status {
+    if (!session || !out)
+      return missing(session ? "out" : "session");
+    size_t size = out->struct_size;
+    if (size < sizeof(size_t))
+      return invalid(format("struct_size is %zu, expected %zu", size, sizeof(*out)));
+    tern_memory_t memory = session->memory();
+    memory.struct_size = size;
+    std::memcpy(out, &memory, size < sizeof(memory) ? size : sizeof(memory));
+    return {};
+  });
+}
+
 extern "C" uint32_t tern_session_position(const tern_session_t *session) {
   return session ? session->position() : 0;
 }

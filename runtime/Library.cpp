@@ -139,7 +139,17 @@ Status Library::ask(tern_query_fn query) {
 // Files
 //===----------------------------------------------------------------------===//
 
-Status Library::loadPayload(const File &file, const std::string &path, tern_verify_t verify) {
+Status Library::usePayload(const File &file, FileRange range, const tern_open_options_t &options) {
+  Status status = Payload::map(file, range, &loaded);
+  if (status.ok())
+    status = loaded.check(*descriptor, options.verify);
+  if (status.ok())
+    status = loaded.loadWeights(file, range.offset, options.load);
+  return status;
+}
+
+Status Library::loadPayload(const File &file, const std::string &path,
+                            const tern_open_options_t &options) {
   if (!descriptor->sidecar) {
     FileRange range;
     if (Status status = findPayload(file, &range); !status.ok())
@@ -147,10 +157,7 @@ Status Library::loadPayload(const File &file, const std::string &path, tern_veri
     if (range.bytes == 0)
       return Status::error(TERN_STATUS_NOT_FOUND, TERN_CATEGORY_IO,
                            format("no section %s in the file", kPayloadSection));
-    Status status = Payload::map(file, range, &loaded);
-    if (status.ok())
-      status = loaded.check(*descriptor, verify);
-    return std::move(status).within("payload");
+    return usePayload(file, range, options).within("payload");
   }
   const char *name = descriptor->sidecar;
   size_t length = strnlen(name, 256);
@@ -161,9 +168,7 @@ Status Library::loadPayload(const File &file, const std::string &path, tern_veri
   File sidecar;
   Status status = File::open(beside.c_str(), &sidecar);
   if (status.ok())
-    status = Payload::map(sidecar, {0, sidecar.size()}, &loaded);
-  if (status.ok())
-    status = loaded.check(*descriptor, verify);
+    status = usePayload(sidecar, {0, sidecar.size()}, options);
   return std::move(status).within("sidecar " + beside);
 }
 
@@ -194,12 +199,12 @@ Status Library::openPlan(const File &file, tern_verify_t verify) {
   return loaded.check(gpuDescriptor, verify).within("payload");
 }
 
-Status Library::open(const char *path, tern_verify_t verify) {
+Status Library::open(const char *path, const tern_open_options_t &options) {
   File file;
   if (Status status = File::open(path, &file); !status.ok())
     return status;
   if (isPayload(file))
-    return openPlan(file, verify);
+    return openPlan(file, options.verify);
   if (Status status = checkImage(file, false); !status.ok())
     return status;
   // Without a slash the dynamic linker would search its own directories.
@@ -214,7 +219,7 @@ Status Library::open(const char *path, tern_verify_t verify) {
     return corrupt("not a compiled model: it exports no tern_query");
   if (Status status = ask(query); !status.ok())
     return status;
-  return loadPayload(file, place, verify);
+  return loadPayload(file, place, options);
 }
 
 #if defined(__APPLE__)
@@ -248,13 +253,20 @@ static std::string fileOf(const void *address) {
 #endif
 
 Status Library::openLinked(tern_query_fn query, const void *memory, uint64_t bytes,
-                           tern_verify_t verify) {
+                           const tern_open_options_t &options) {
   if (Status status = ask(query); !status.ok())
     return status;
   if (memory) {
     if (Status status = Payload::borrow(memory, bytes, &loaded); !status.ok())
       return std::move(status).within("payload");
-    return loaded.check(*descriptor, verify).within("payload");
+    return loaded.check(*descriptor, options.verify).within("payload");
+  }
+  if (options.payload_file) {
+    File payload;
+    Status status = File::open(options.payload_file, &payload);
+    if (status.ok())
+      status = usePayload(payload, {0, payload.size()}, options);
+    return std::move(status).within(std::string("payload ") + options.payload_file);
   }
   std::string path = fileOf(reinterpret_cast<const void *>(query));
   if (path.empty())
@@ -265,7 +277,7 @@ Status Library::openLinked(tern_query_fn query, const void *memory, uint64_t byt
   if (status.ok())
     status = checkImage(file, true);
   if (status.ok())
-    status = loadPayload(file, path, verify);
+    status = loadPayload(file, path, options);
   return std::move(status).within("reading " + path);
 }
 

@@ -24,10 +24,11 @@ public:
   ~Library();
 
   /// Loads the library at `path`, or a model compiled for Metal.
-  Status open(const char *path, tern_verify_t verify);
-  /// Code already in the process; `memory` null: the payload is in or beside the file that holds
-  /// it.
-  Status openLinked(tern_query_fn query, const void *memory, uint64_t bytes, tern_verify_t verify);
+  Status open(const char *path, const tern_open_options_t &options);
+  /// Code already in the process; `memory` null: the payload is options.payload_file, or in or
+  /// beside the file that holds the code.
+  Status openLinked(tern_query_fn query, const void *memory, uint64_t bytes,
+                    const tern_open_options_t &options);
 
   const tern_descriptor_t &code() const { return *descriptor; }
   const Payload &payload() const { return loaded; }
@@ -38,7 +39,9 @@ private:
   Status ask(tern_query_fn query);
   Status openPlan(const File &file, tern_verify_t verify);
   /// From `file`, which lies at `path`, or from the sidecar the descriptor names; checked.
-  Status loadPayload(const File &file, const std::string &path, tern_verify_t verify);
+  Status loadPayload(const File &file, const std::string &path, const tern_open_options_t &options);
+  /// The payload that is `range` of `file`; checked.
+  Status usePayload(const File &file, FileRange range, const tern_open_options_t &options);
 
   void *handle = nullptr;
   std::optional<metal::Plan> gpu;

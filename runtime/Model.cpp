@@ -29,7 +29,7 @@ static void warn(const tern_open_options_t &options, const std::string &text) {
 Status tern_model::open(const char *path, const tern_open_options_t &options,
                         std::unique_ptr<tern_model> *out) {
   auto model = std::make_unique<tern_model>();
-  Status status = model->library.open(path, options.verify);
+  Status status = model->library.open(path, options);
   if (status.ok())
     status = model->finish(options);
   if (!status.ok())
@@ -42,7 +42,7 @@ Status tern_model::openLinked(tern_query_fn query, const void *payload, uint64_t
                               const tern_open_options_t &options,
                               std::unique_ptr<tern_model> *out) {
   auto model = std::make_unique<tern_model>();
-  Status status = model->library.openLinked(query, payload, bytes, options.verify);
+  Status status = model->library.openLinked(query, payload, bytes, options);
   if (status.ok())
     status = model->finish(options);
   if (!status.ok())

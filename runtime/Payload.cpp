@@ -68,12 +68,15 @@ Payload &Payload::operator=(Payload &&other) noexcept {
   std::swap(bytes, other.bytes);
   std::swap(mapping, other.mapping);
   std::swap(mappedBytes, other.mappedBytes);
+  std::swap(copied, other.copied);
   return *this;
 }
 
 Payload::~Payload() {
   if (mapping)
     munmap(mapping, mappedBytes);
+  if (copied.mapping)
+    munmap(copied.mapping, copied.mappedBytes);
 }
 
 Status Payload::map(const File &file, FileRange range, Payload *out) {
@@ -225,7 +228,9 @@ Status Payload::check(const tern_descriptor_t &code, tern_verify_t verify) const
 
 std::string_view Payload::section(uint32_t kind) const {
   for (uint32_t i = 0; i < header().section_count; ++i)
-    if (table()[i].kind == kind)
+    if (table()[i].kind == TERN_SECTION_WEIGHTS && kind == TERN_SECTION_WEIGHTS && copied.weights)
+      return {copied.weights, table()[i].bytes};
+    else if (table()[i].kind == kind)
       return {reinterpret_cast<const char *>(data) + table()[i].offset, table()[i].bytes};
   return {};
 }

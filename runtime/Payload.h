@@ -33,10 +33,16 @@ public:
   /// expects.
   Status check(const tern_descriptor_t &code, tern_verify_t verify) const;
 
+  /// Puts the weights of a checked payload, mapped from `fileOffset` of `file` on, where `load`
+  /// says.
+  Status loadWeights(const File &file, uint64_t fileOffset, tern_load_t load);
+  bool hasCopiedWeights() const { return copied.weights != nullptr; }
+
   /// Of a checked payload. Empty when there is no such section.
   std::string_view section(uint32_t kind) const;
 
 private:
+  Status copyWeights(const File &file, uint64_t fileOffset);
   Status checkHeader() const;
   Status checkTable() const;
   const tern_payload_header_t &header() const;
@@ -46,6 +52,11 @@ private:
   uint64_t bytes = 0;
   void *mapping = nullptr; ///< null when borrowed
   uint64_t mappedBytes = 0;
+  struct {
+    void *mapping = nullptr;
+    uint64_t mappedBytes = 0;
+    const char *weights = nullptr; ///< inside it, aligned to huge pages
+  } copied;                        ///< nulls where weights are used in place
 };
 
 } // namespace tern

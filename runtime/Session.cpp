@@ -7,6 +7,8 @@
 
 #include "runtime/Session.h"
 
+#include "runtime/Residency.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -222,6 +224,23 @@ Status tern_session::trim(uint32_t positions) {
   bestOnly = bestOnly && positions == used;
   used = positions;
   return {};
+}
+
+tern_memory_t tern_session::memory() const {
+  tern_memory_t found = {};
+  const Payload &payload = owner->library.payload();
+  auto weights = payload.section(TERN_SECTION_WEIGHTS);
+  Residency there = residencyOf(weights.data(), weights.size());
+  found.weights_bytes = weights.size();
+  found.weights_resident = there.resident, found.weights_huge = there.huge;
+  found.weights_copied = payload.hasCopiedWeights();
+  found.cache_bytes = cache.size();
+  found.cache_resident = residencyOf(cache.data(), cache.size()).resident;
+  for (const Arena *one : {&arena, &scratch, &logits}) {
+    found.work_bytes += one->size();
+    found.work_resident += residencyOf(one->data(), one->size()).resident;
+  }
+  return found;
 }
 
 Status tern_session::Use::check() const {

@@ -38,6 +38,7 @@ struct tern_session {
   tern::Status run(int64_t rows, const void *const *inputs, const int64_t *indices,
                    void *const *outputs);
   tern::Status trim(uint32_t positions);
+  tern_memory_t memory() const;
   void setProbe(tern_probe_fn function, void *context) {
     probe = function;
     probeContext = context;

@@ -41,6 +41,7 @@ struct BenchResult {
   double batch = 0;               ///< tokens a second of a whole batch
   double decodeInContext = 0;     ///< the same from a context of flags.context tokens
   double rssMb = 0;
+  tern_memory_t memory = {};
   MachineLimits limits;
   uint64_t weightsBytes = 0;
   uint64_t decodeBytes = 0; ///< weights read for one token
@@ -188,6 +189,9 @@ static Expected<BenchResult> measure(const BenchFlags &flags, const tern_model_t
   result.decodeBytes = info->weights_bytes - info->screened_bytes +
                        static_cast<uint64_t>(result.headRows * rowBytes);
   result.weightsBytes = info->weights_bytes;
+  result.memory.struct_size = sizeof result.memory;
+  if (Error error = checkStatus(tern_session_memory(session, &result.memory)))
+    return error;
   // Each ternary parameter is one multiply-add a token.
   if (recorder)
     if (Error error = profile(flags, *recorder, session, ids, result.profile))
@@ -195,6 +199,32 @@ static Expected<BenchResult> measure(const BenchFlags &flags, const tern_model_t
   result.prefillMacs = modelCard(model).getNumber("ternary_parameters").value_or(0);
   result.floats = modelCard(model).getString("activations") == "float";
   return result;
+}
+
+static json::Object toJson(const tern_memory_t &memory) {
+  auto number = [](uint64_t bytes) { return static_cast<int64_t>(bytes); };
+  return json::Object{{"weights_bytes", number(memory.weights_bytes)},
+                      {"weights_resident", number(memory.weights_resident)},
+                      {"weights_huge", number(memory.weights_huge)},
+                      {"weights_copied", memory.weights_copied != 0},
+                      {"cache_bytes", number(memory.cache_bytes)},
+                      {"cache_resident", number(memory.cache_resident)},
+                      {"work_bytes", number(memory.work_bytes)},
+                      {"work_resident", number(memory.work_resident)}};
+}
+
+static void printMemory(const BenchResult &result) {
+  const tern_memory_t &memory = result.memory;
+  double weights = memory.weights_resident / 1e6, cache = memory.cache_resident / 1e6;
+  double work = memory.work_resident / 1e6;
+  outs() << format("weights   %8.1f MB, %.1f MB in huge pages, ", result.weightsBytes / 1e6,
+                   memory.weights_huge / 1e6)
+         << (memory.weights_copied ? "copied" : "in place")
+         << format(
+                "\nresident  %8.1f MB: weights %.1f, cache %.1f, arena and scratch %.1f, program "
+                "and rest %.1f\n",
+                result.rssMb, weights, cache, work,
+                std::max(0.0, result.rssMb - weights - cache - work));
 }
 
 static void print(const BenchFlags &flags, const BenchResult &result, uint32_t threads) {
@@ -209,6 +239,7 @@ static void print(const BenchFlags &flags, const BenchResult &result, uint32_t t
                         {"decode_tokens", static_cast<int64_t>(flags.tokens)},
                         {"threads", static_cast<int64_t>(threads)},
                         {"rss_mb", result.rssMb},
+                        {"memory", toJson(result.memory)},
                         {"weights_bytes", static_cast<int64_t>(result.weightsBytes)},
                         {"decode_bytes", static_cast<int64_t>(result.decodeBytes)},
                         {"head_rows", result.headRows},
@@ -251,9 +282,9 @@ static void print(const BenchFlags &flags, const BenchResult &result, uint32_t t
   if (flags.batch)
     outs() << format("batch %-3u %8.1f tokens/s   %5.2f x one sequence\n", flags.batch,
                      result.batch, result.batch / result.decode);
-  outs() << format("weights   %8.1f MB, of which a token reads %.1f MB and %.0f rows of the head\n",
-                   result.weightsBytes / 1e6, result.decodeBytes / 1e6, result.headRows)
-         << format("resident  %8.1f MB\n", result.rssMb);
+  outs() << format("reads     %8.1f MB a token, with %.0f rows of the head\n",
+                   result.decodeBytes / 1e6, result.headRows);
+  printMemory(result);
   for (const CallProfile &call : result.profile)
     printTable(call, result.limits, threads, outs());
 }
@@ -376,6 +407,7 @@ void addBench(CLI::App &app, Action &action) {
   addSparse(*verb, flags->run.sparse);
   verb->footer("Shapes: " + llvm::join(shapes, ", "));
   addThreads(*verb, flags->run.threads);
+  addLoadOptions(*verb, flags->run);
   verb->add_option("--level", flags->run.level, "force a CPU level, such as x86-64-v3")
       ->check(isCpuLevel());
   verb->add_option("--activity", flags->activity,

@@ -88,6 +88,16 @@ void addTuning(CLI::App &verb, std::string &file) {
   verb.add_option("--tuning", file, "packings by matrix shape, from tern tune");
 }
 
+void addLoadOptions(CLI::App &verb, RunOptions &options) {
+  verb.add_option("--load", options.load,
+                  "weights: map (use the file, which processes share), copy (into huge pages)\n"
+                  "or auto (a copy only where the mapping gets no huge pages)")
+      ->check(CLI::IsMember({"map", "copy", "auto"}))
+      ->capture_default_str();
+  verb.add_flag("--no-cache", options.noCache,
+                "do not keep the packed weights of a checkpoint (see tern cache)");
+}
+
 void addCheckpointFlags(CLI::App &verb, CheckpointFlags &flags) {
   verb.add_option("--activations", flags.activations,
                   "of linear layers: float, int8 or, with a scale a group of columns, "
@@ -113,6 +123,7 @@ void addRunOptions(CLI::App &verb, RunOptions &options) {
   addHead(verb, options.head);
   verb.add_option("--level", options.level, "force a CPU level, such as x86-64-v3")
       ->check(isCpuLevel());
+  addLoadOptions(verb, options);
   addCheckpointFlags(verb, options.checkpoint);
   addCacheFlag(verb, options.checkpoint);
 }

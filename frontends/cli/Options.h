@@ -17,6 +17,8 @@ namespace tern::cli {
 /// The model, --threads, --level and what a checkpoint does not say: of a verb that runs one.
 void addRunOptions(CLI::App &verb, RunOptions &options);
 void addModel(CLI::App &verb, RunOptions &options);
+/// --load and --no-cache.
+void addLoadOptions(CLI::App &verb, RunOptions &options);
 void addThreads(CLI::App &verb, uint32_t &threads);
 void addHead(CLI::App &verb, std::string &head);
 void addTuning(CLI::App &verb, std::string &file);

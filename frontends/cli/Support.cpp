@@ -148,11 +148,21 @@ import::ImportOptions importOptions(const CheckpointFlags &flags) {
   return options;
 }
 
+static tern_load_t loadMode(StringRef name) {
+  return StringSwitch<tern_load_t>(name)
+      .Case("map", TERN_LOAD_MAP)
+      .Case("copy", TERN_LOAD_COPY)
+      .Default(TERN_LOAD_AUTO);
+}
+
 Expected<RunningModel> openForRunning(const RunOptions &options) {
   Progress progress;
   OpenOptions open;
   open.import = importOptions(options.checkpoint);
   open.level = options.level;
+  open.load = loadMode(options.load);
+  if (!options.noCache)
+    open.cache.emplace(PackCache::userFolder());
   open.compile.packing = options.packing;
   open.compile.probes = options.probes;
   open.compile.head = options.head;

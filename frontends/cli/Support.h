@@ -62,7 +62,9 @@ struct RunOptions {
   std::string tuning;              ///< file of `tern tune`, likewise; may be empty
   std::string sparse = "auto";     ///< likewise
   uint32_t threads = 0;
-  bool probes = false; ///< in the code of a model that is compiled first
+  std::string load = "auto"; ///< weights: map, copy or auto
+  bool noCache = false;      ///< of packed models
+  bool probes = false;       ///< in the code of a model that is compiled first
 };
 /// MLIR's print and timing flags, where they were given.
 void configurePasses(mlir::PassManager &passes);

@@ -33,6 +33,7 @@ void addInspect(CLI::App &app, Action &action);
 void addTune(CLI::App &app, Action &action);
 void addVerify(CLI::App &app, Action &action);
 void addBench(CLI::App &app, Action &action);
+void addCache(CLI::App &app, Action &action);
 void addDoctor(CLI::App &app, Action &action);
 
 } // namespace tern::cli

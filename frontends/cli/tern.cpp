@@ -106,6 +106,7 @@ int main(int argc, char **argv) {
   tern::cli::addTune(app, action);
   tern::cli::addVerify(app, action);
   tern::cli::addBench(app, action);
+  tern::cli::addCache(app, action);
   tern::cli::addDoctor(app, action);
 
   try {

@@ -62,6 +62,7 @@ void registerCompilerDialects(mlir::DialectRegistry &registry) {
 static tern_open_options_t runtimeOptions(const OpenOptions &options) {
   tern_open_options_t result = {};
   result.struct_size = sizeof result;
+  result.load = options.load;
   result.level = options.level.empty() ? nullptr : options.level.c_str();
   return result;
 }
@@ -83,6 +84,22 @@ Expected<RunningModel> RunningModel::open(StringRef path, const OpenOptions &opt
   return compile(*imported, options);
 }
 
+/// Opens `query` with the payload of a cached file; a damaged one is made anew, once. Empty where
+/// that fails: whoever asked packs into memory.
+static std::string openCached(tern_query_fn query, tern_open_options_t runtime,
+                              tern_model_t *&model, function_ref<std::string()> find) {
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    std::string file = find();
+    if (file.empty())
+      return "";
+    runtime.payload_file = file.c_str();
+    if (tern_model_open_linked(query, nullptr, 0, &runtime, &model) == TERN_STATUS_OK)
+      return file;
+    PackCache::drop(file);
+  }
+  return "";
+}
+
 Expected<RunningModel> RunningModel::compile(const import::ImportedModel &imported,
                                              const OpenOptions &options) {
   auto files = WeightFiles::open(*imported.module, imported.folder);
@@ -90,10 +107,20 @@ Expected<RunningModel> RunningModel::compile(const import::ImportedModel &import
     return files.takeError();
   CompileInput input{*imported.module, &*files, imported.tokenizerBlob, imported.card};
   RunningModel result;
-  auto code = JitModel::compile(input, options.compile);
+  CompileOptions compile = options.compile;
+  if (options.cache)
+    compile.payloadFile = [&](mlir::ModuleOp packed, const PayloadInfo &payload,
+                              tern_query_fn query) {
+      PackCache cache = *options.cache;
+      return openCached(query, runtimeOptions(options), result.model,
+                        [&] { return cache.find(packed, imported.folder, payload); });
+    };
+  auto code = JitModel::compile(input, compile);
   if (!code)
     return code.takeError();
   result.code = std::move(*code);
+  if (result.model)
+    return result;
   tern_open_options_t runtime = runtimeOptions(options);
   ArrayRef<uint8_t> payload = result.code->payload();
   // The payload was written by this process a moment ago: there is nothing to check it against.

@@ -10,11 +10,13 @@
 
 #include "codegen/Compiler.h"
 #include "frontends/import/Import.h"
+#include "frontends/jit/PackCache.h"
 #include "tern/tern.h"
 
 #include "llvm/Support/Error.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace tern {
@@ -28,9 +30,11 @@ llvm::Error checkStatus(tern_status_t status);
 bool isCompiledLibrary(llvm::StringRef path);
 
 struct OpenOptions {
-  std::string level;            ///< force a CPU level by name; empty: the best
-  import::ImportOptions import; ///< when it is a checkpoint
-  CompileOptions compile;       ///< when the model has to be compiled first
+  std::string level; ///< force a CPU level by name; empty: the best
+  tern_load_t load = TERN_LOAD_AUTO;
+  std::optional<PackCache> cache; ///< of packed models
+  import::ImportOptions import;   ///< when it is a checkpoint
+  CompileOptions compile;         ///< when the model has to be compiled first
 };
 
 /// A model of the runtime together with what keeps its code alive. Movable; closes on destruction.

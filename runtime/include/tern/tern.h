@@ -72,6 +72,14 @@ typedef enum tern_verify {
   TERN_VERIFY_NONE = 2 /* header and layout only */
 } tern_verify_t;
 
+/* Weights are used in the mapped file, which processes share, or in a copy in anonymous huge
+   pages. */
+typedef enum tern_load {
+  TERN_LOAD_AUTO = 0, /* a copy where the mapping gets no huge pages, and there is memory for it */
+  TERN_LOAD_MAP = 1,
+  TERN_LOAD_COPY = 2
+} tern_load_t;
+
 typedef struct tern_open_options {
   size_t struct_size;
   const char *level; /* force a CPU level by name; NULL: the best that passes the self-test */
@@ -79,6 +87,9 @@ typedef struct tern_open_options {
   /* Called with one line a warning (NULL: stderr). */
   void (*warn)(void *context, const char *text);
   void *warn_context;
+  tern_load_t load; /* of models that come from files */
+  /* Of tern_model_open_linked without memory: the file that is the payload. NULL: as it says. */
+  const char *payload_file;
 } tern_open_options_t;
 
 /* Opens a compiled library (options may be NULL). Close with tern_model_close after
@@ -130,6 +141,15 @@ TERN_API tern_status_t tern_session_trim(tern_session_t *session, uint32_t posit
 /* Listens to code compiled with probes (abi.h; NULL: to none); other code calls no probe. */
 TERN_API tern_status_t tern_session_set_probe(tern_session_t *session, tern_probe_fn probe,
                                               void *context);
+/* What the memory of a session and its model is, as far as the system tells. */
+typedef struct tern_memory {
+  size_t struct_size;
+  uint64_t weights_bytes, weights_resident, weights_huge; /* huge: resident in huge pages */
+  uint64_t cache_bytes, cache_resident;
+  uint64_t work_bytes, work_resident; /* arena, scratch memory and logits */
+  uint32_t weights_copied;            /* 1: not used in the mapped file */
+} tern_memory_t;
+TERN_API tern_status_t tern_session_memory(const tern_session_t *session, tern_memory_t *out);
 TERN_API uint32_t tern_session_position(const tern_session_t *session);
 
 /* Appends tokens; afterwards tern_session_logits holds the last one's logits. */

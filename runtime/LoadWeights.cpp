@@ -1,0 +1,131 @@
+//===- LoadWeights.cpp - weights as a mapping or as a copy ----------------===//
+//
+// Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Payload.h"
+#include "runtime/Residency.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cinttypes>
+#include <cstdio>
+#include <cstring>
+#include <sys/mman.h>
+#include <thread>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+
+using namespace tern;
+
+namespace {
+
+constexpr uint64_t kHugePage = uint64_t(2) << 20;
+/// Smaller weights are read from caches, and with few pages.
+constexpr uint64_t kCopyFrom = uint64_t(64) << 20;
+/// What is looked at to learn whether a mapping gets huge pages.
+constexpr uint64_t kSample = uint64_t(32) << 20;
+constexpr uint64_t kPiece = uint64_t(8) << 20; ///< of a copy, read at once
+
+/// Bytes that can be had without taking them from anybody.
+uint64_t availableMemory() {
+  uint64_t kilobytes = 0;
+  if (std::FILE *file = std::fopen("/proc/meminfo", "re")) {
+    char line[128];
+    while (std::fgets(line, sizeof line, file))
+      if (std::sscanf(line, "MemAvailable: %" SCNu64 " kB", &kilobytes) == 1)
+        break;
+    std::fclose(file);
+  }
+  return kilobytes * 1024;
+}
+
+/// Whether pages in the middle of the weights, once read, are mapped as huge ones.
+bool mapsHugePages(const char *weights, uint64_t bytes) {
+  auto begin = reinterpret_cast<uintptr_t>(weights) + bytes / 2;
+  begin = (begin + kHugePage - 1) / kHugePage * kHugePage;
+  auto *sample = reinterpret_cast<void *>(begin);
+  if (madvise(sample, kSample, MADV_POPULATE_READ))
+    return true; // an old system says nothing: sharing is the better guess
+  return residencyOf(weights, bytes).huge >= kSample / 2;
+}
+
+/// Reads `bytes` bytes at `offset` of `file`; 0 or an error number.
+int readAll(int file, uint8_t *out, uint64_t bytes, uint64_t offset) {
+  while (bytes) {
+    ssize_t got = pread(file, out, std::min(bytes, kPiece), off_t(offset));
+    if (got < 0 && errno == EINTR)
+      continue;
+    if (got <= 0)
+      return got < 0 ? errno : EIO;
+    out += got, offset += uint64_t(got), bytes -= uint64_t(got);
+  }
+  return 0;
+}
+
+/// The same by two threads: one does not use up the memory's speed.
+int readByTwo(int file, uint8_t *out, uint64_t bytes, uint64_t offset) {
+  uint64_t half = bytes / 2 / kHugePage * kHugePage;
+  int other = 0;
+  std::thread helper;
+  try {
+    helper = std::thread([&] { other = readAll(file, out, half, offset); });
+  } catch (const std::system_error &) {
+    half = 0; // no thread to be had
+  }
+  int own = readAll(file, out + half, bytes - half, offset + half);
+  if (helper.joinable())
+    helper.join();
+  return own ? own : other;
+}
+
+} // namespace
+
+Status Payload::copyWeights(const File &file, uint64_t fileOffset) {
+  std::string_view weights = section(TERN_SECTION_WEIGHTS);
+  auto failed = [&](int error) {
+    return Status::error(
+        error == ENOMEM ? TERN_STATUS_OUT_OF_MEMORY : TERN_STATUS_IO,
+        error == ENOMEM ? TERN_CATEGORY_MEMORY : TERN_CATEGORY_IO,
+        format("cannot copy %zu bytes of weights: %s", weights.size(), strerrordesc_np(error)));
+  };
+  const uint64_t room = weights.size() + 2 * kHugePage;
+  void *reserved = mmap(nullptr, room, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (reserved == MAP_FAILED)
+    return failed(ENOMEM);
+  copied.mapping = reserved;
+  copied.mappedBytes = room;
+  auto start = reinterpret_cast<uintptr_t>(reserved);
+  auto *begin = static_cast<uint8_t *>(reserved) + (kHugePage - start % kHugePage) % kHugePage;
+  madvise(begin, weights.size(), MADV_HUGEPAGE);
+  const auto *at = reinterpret_cast<const uint8_t *>(weights.data());
+  if (int error =
+          readByTwo(file.descriptor(), begin, weights.size(), fileOffset + uint64_t(at - data)))
+    return failed(error);
+  // Nothing writes to weights.
+  mprotect(reserved, room, PROT_READ);
+  copied.weights = reinterpret_cast<const char *>(begin);
+  // Pages that a checksum or a sample has touched.
+  auto page = uint64_t(sysconf(_SC_PAGESIZE));
+  auto from = (reinterpret_cast<uintptr_t>(at) + page - 1) / page * page;
+  auto to = (reinterpret_cast<uintptr_t>(at) + weights.size()) / page * page;
+  if (from < to)
+    madvise(reinterpret_cast<void *>(from), to - from, MADV_DONTNEED);
+  return {};
+}
+
+Status Payload::loadWeights(const File &file, uint64_t fileOffset, tern_load_t load) {
+  std::string_view weights = section(TERN_SECTION_WEIGHTS);
+  if (load == TERN_LOAD_AUTO && weights.size() >= std::max(kCopyFrom, 2 * kSample + kHugePage) &&
+      !mapsHugePages(weights.data(), weights.size()) && availableMemory() / 2 >= weights.size())
+    load = TERN_LOAD_COPY;
+  if (load != TERN_LOAD_COPY || weights.empty())
+    return {};
+  return copyWeights(file, fileOffset);
+}
