@@ -147,8 +147,9 @@ void defineFromF16(llvm::Module &rows) {
   builder.CreateRet(convert(builder, function->getArg(0)));
 }
 
-/// Halide asks for lines that bypass the caches, which hides little latency: they shall go through
-/// all levels. Most have left the first level when they are used, and are asked for again.
+/// Halide asks for lines that bypass the caches, which hides little latency: they shall come into the
+/// second level, which waits for more lines at once than the first, and be asked for again shortly
+/// before their use.
 void prefetchIntoCaches(llvm::Module &rows) {
   constexpr int64_t kLater = 7168;
   SmallVector<IntrinsicInst *> prefetches;
@@ -159,8 +160,9 @@ void prefetchIntoCaches(llvm::Module &rows) {
         prefetches.push_back(call);
   for (IntrinsicInst *first : prefetches) {
     IRBuilder<> builder(first);
-    first->setArgOperand(2, builder.getInt32(3));
+    first->setArgOperand(2, builder.getInt32(2));
     auto *again = cast<IntrinsicInst>(first->clone());
+    again->setArgOperand(2, builder.getInt32(3));
     again->setArgOperand(0, builder.CreateGEP(builder.getInt8Ty(), first->getArgOperand(0),
                                               builder.getInt64(static_cast<uint64_t>(-kLater))));
     again->insertAfter(first->getIterator());

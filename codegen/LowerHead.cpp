@@ -85,7 +85,7 @@ LogicalResult FunctionLowering::lower(ternary::HeadOp op) {
     fullHead(op);
     return success();
   }
-  if (!op->hasAttr("ternary.gemv"))
+  if (!op->hasAttr("ternary.gemm"))
     return op.emitOpError("has no kernel for its screen; run ternary-select-kernels");
   Value best = b.load(b.ptr(), frame, offsetof(tern_frame_t, best));
   Value none = LLVM::ZeroOp::create(b, b.ptr());
@@ -227,7 +227,7 @@ void FunctionLowering::screenBlock(const HeadSearch &search, Value block) {
   b.store(at, kernelArgs, offsetof(tern_matmul_args_t, weight));
   b.store(scales, kernelArgs, offsetof(tern_matmul_args_t, scale));
   LLVM::CallOp::create(b, TypeRange{},
-                       search.op->getAttrOfType<StringAttr>("ternary.gemv").strref(),
+                       search.op->getAttrOfType<StringAttr>("ternary.gemm").strref(),
                        ValueRange{kernelArgs});
   // Codes stand for c - L / 2; the products have the digits minus 2 each, 2 L / 3 less in all.
   const auto levels = static_cast<float>(search.screen.levels());

@@ -98,7 +98,7 @@ LogicalResult LowerToLLVM::emitKernels(ModuleOp module) {
     if (ternary::Product(op))
       wanted = {"ternary.gemv", "ternary.gemm"};
     else if (auto head = dyn_cast<ternary::HeadOp>(op); head && head.getScreen())
-      wanted = {"ternary.gemv"};
+      wanted = {"ternary.gemm"};
     for (const char *which : wanted) {
       auto name = op->getAttrOfType<StringAttr>(which);
       if (!name || !findKernel(name)) {

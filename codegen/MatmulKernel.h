@@ -32,7 +32,8 @@ public:
   mlir::Value load(mlir::Type type, mlir::Value pointer, unsigned alignment);
   /// Four activations in every 32-bit lane.
   mlir::Value broadcastActs(mlir::VectorType type, mlir::Value pointer);
-  void prefetch(mlir::Value pointer);
+  /// Asks for the cache line at `pointer`, into the cache of `level` (1 or 2) and those below.
+  void prefetch(mlir::Value pointer, int level = 1);
   /// The same pointer, of which LLVM knows nothing: it leaves the addressing as it is written.
   mlir::Value opaque(mlir::Value pointer);
   /// a * b + c, rounded once: an instruction of the CPU.

@@ -52,13 +52,13 @@ private:
   static void selectScreen(ternary::HeadOp op, const Target &target);
 };
 
-/// The digits of a screen are two_bit tiles, multiplied one token at a time. Every level has a row for
-/// those.
+/// The digits of a screen are two_bit tiles. They are multiplied with two rows at once, the halves of
+/// one token's. Every level has a row for those.
 void SelectKernels::selectScreen(ternary::HeadOp op, const Target &target) {
   const Packing packing{Packing::Kind::TwoBit, HeadScreen::kRows, HeadScreen::kColumns};
-  const KernelRow *row = selectKernel(target, packing, Acts::Int8, /*gemv=*/true);
-  assert(row && "a level without a gemv kernel of its own and without the portable one");
-  op->setAttr("ternary.gemv", StringAttr::get(op.getContext(), row->name));
+  const KernelRow *row = selectKernel(target, packing, Acts::Int8, /*gemv=*/false);
+  assert(row && "a level without a gemm kernel of its own and without the portable one");
+  op->setAttr("ternary.gemm", StringAttr::get(op.getContext(), row->name));
 }
 
 LogicalResult SelectKernels::select(ternary::Product op, const Target &target) {

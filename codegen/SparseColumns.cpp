@@ -17,8 +17,9 @@ namespace tern {
 namespace {
 
 constexpr int64_t kColumnBytes = kColumnBlockRows / 4;
-/// Columns of the list whose weights are asked for ahead of their use.
-constexpr int64_t kColumnsAhead = 32;
+/// Columns of the list whose weights are asked for ahead of their use: early into the second-level
+/// cache, and shortly before into the first.
+constexpr int64_t kColumnsAhead = 128, kColumnsNear = 24;
 /// Columns taken at once: four products make a lane's sum.
 constexpr int64_t kTaken = 4;
 
@@ -138,8 +139,10 @@ ColumnsEmitter::Values ColumnsEmitter::loadWords(Value first, int64_t byte, int6
   };
   Values columns;
   for (int64_t i = 0; i < kTaken; ++i) {
-    if (byte == 0 && quarter == 0)
-      b.prefetch(columnOf(kColumnsAhead + i));
+    if (byte == 0 && quarter == 0) {
+      b.prefetch(columnOf(kColumnsAhead + i), 2);
+      b.prefetch(columnOf(kColumnsNear + i), 1);
+    }
     columns.push_back(b.load(byteVector, columnOf(i), /*alignment=*/16));
   }
   Values words;

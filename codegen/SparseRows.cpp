@@ -19,8 +19,9 @@ namespace {
 
 /// Rows listed at a time: the list stays on the stack and in the first-level cache.
 constexpr int64_t kListedRows = 4096;
-/// Rows of the list whose weights are asked for ahead of their use.
-constexpr int64_t kRowsAhead = 4;
+/// Rows of the list whose weights are asked for ahead of their use: early into the second-level
+/// cache, and shortly before into the first.
+constexpr int64_t kRowsAhead = 16, kRowsNear = 3;
 
 /// The rows whose gates are open are listed; each is one ascending stream, and the list tells which
 /// streams to ask for next. A vector of weights is that of so many tiles' words: the activations
@@ -44,7 +45,7 @@ private:
     Value listed = b.load(b.getI32Type(), element(list, index, 4), 4);
     return arith::ExtUIOp::create(b, b.getI64Type(), listed);
   }
-  Value emitSum(Value weights, Value ahead);
+  Value emitSum(Value weights, Value near, Value ahead);
   Values addVector(ValueRange state, Value codes, Value tile);
   void emitRow(Value token, Value index, Value count);
 
@@ -109,11 +110,13 @@ RowsEmitter::Values RowsEmitter::addVector(ValueRange state, Value codes, Value 
   return next;
 }
 
-/// The sum of activation * code over the row at `weights`, while the row at `ahead` is asked for.
-Value RowsEmitter::emitSum(Value weights, Value ahead) {
+/// The sum of activation * code over the row at `weights`, while those at `near` and `ahead` are
+/// asked for.
+Value RowsEmitter::emitSum(Value weights, Value near, Value ahead) {
   Values state(4, zero(sumVector));
   state = forLoop(b.i64(0), wholeTiles, lanes, state, [&](Value tile, ValueRange sums) {
-    b.prefetch(element(ahead, tile, 4));
+    b.prefetch(element(ahead, tile, 4), 2);
+    b.prefetch(element(near, tile, 4), 1);
     return addVector(sums, b.load(byteVector, element(weights, tile, 4), 4), tile);
   });
   Value left = b.sub(kTiles, wholeTiles);
@@ -144,9 +147,11 @@ Value RowsEmitter::emitSum(Value weights, Value ahead) {
 void RowsEmitter::emitRow(Value token, Value index, Value count) {
   Value rowBytes = b.mul(kTiles, b.i64(4));
   Value column = rowAt(index);
-  Value later = rowAt(b.min(b.add(index, b.i64(kRowsAhead)), b.sub(count, b.i64(1))));
-  Value sum =
-      emitSum(b.offset(weight, b.mul(column, rowBytes)), b.offset(weight, b.mul(later, rowBytes)));
+  auto weightsOf = [&](Value row) { return b.offset(weight, b.mul(row, rowBytes)); };
+  auto later = [&](int64_t rows) {
+    return weightsOf(rowAt(b.min(b.add(index, b.i64(rows)), b.sub(count, b.i64(1)))));
+  };
+  Value sum = emitSum(weightsOf(column), later(kRowsNear), later(kRowsAhead));
   auto floats = VectorType::get({1}, b.getF32Type());
   Value value = finish(floats, token, column, b.broadcast(b.vec(1, 32), sum));
   value = vector::ExtractOp::create(b, value, ArrayRef<int64_t>{0});

@@ -186,7 +186,8 @@ def ScreenHead : Ternary_Pass<"screen-head"> {
   let summary = "heads over large tables get a coarse copy of the table";
   let description = [{
     The copy changes no logit; it lets a call that wants only the largest one rule out most rows of the
-    table unread (`docs/two-stage-head.md`).
+    table unread (`docs/two-stage-head.md`). The table becomes the last weight: a loader can leave it in
+    its file.
 
     ```mlir
     // before

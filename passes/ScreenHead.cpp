@@ -33,6 +33,7 @@ struct ScreenHead : tern::impl::ScreenHeadBase<ScreenHead> {
       if (wants(head))
         addScreen(head, symbols);
     });
+    moveTablesToTheEnd();
   }
 
 private:
@@ -63,6 +64,17 @@ private:
     OpBuilder b(head);
     Value loaded = LoadOp::create(b, head.getLoc(), type, screen.getSymName());
     head.getScreenMutable().assign(loaded);
+  }
+
+  /// Weights lie in the module's order. Of a table with a screen decoding reads a few rows: behind
+  /// all others, it can stay in its file where they are loaded.
+  void moveTablesToTheEnd() {
+    Operation *last = nullptr;
+    for (auto weight : getOperation().getOps<WeightOp>())
+      last = weight;
+    for (auto weight : llvm::make_early_inc_range(getOperation().getOps<WeightOp>()))
+      if (screens.contains(weight) && weight != last)
+        weight->moveAfter(last);
   }
 
   llvm::DenseMap<Operation *, WeightOp> screens;

@@ -144,7 +144,7 @@ Status Library::usePayload(const File &file, FileRange range, const tern_open_op
   if (status.ok())
     status = loaded.check(*descriptor, options.verify);
   if (status.ok())
-    status = loaded.loadWeights(file, range.offset, options.load);
+    status = loaded.loadWeights(file, range.offset, options.load, descriptor->screened_bytes);
   return status;
 }
 

@@ -58,7 +58,7 @@ bool mapsHugePages(const char *weights, uint64_t bytes) {
 /// Reads `bytes` bytes at `offset` of `file`; 0 or an error number.
 int readAll(int file, uint8_t *out, uint64_t bytes, uint64_t offset) {
   while (bytes) {
-    ssize_t got = pread(file, out, std::min(bytes, kPiece), off_t(offset));
+    ssize_t got = pread(file, out, std::min(bytes, kPiece), static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR)
       continue;
     if (got <= 0)
@@ -84,15 +84,36 @@ int readByTwo(int file, uint8_t *out, uint64_t bytes, uint64_t offset) {
   return own ? own : other;
 }
 
+uint64_t roundUp(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
+
+/// Huge pages would bring in hundreds of rows with each that is read.
+void adviseRarelyRead(const void *begin, uint64_t bytes) {
+  auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const uint64_t from = roundUp(reinterpret_cast<uintptr_t>(begin), page);
+  const uint64_t to = (reinterpret_cast<uintptr_t>(begin) + bytes) / page * page;
+  if (from < to)
+    madvise(reinterpret_cast<void *>(from), to - from, MADV_NOHUGEPAGE);
+}
+
 } // namespace
 
-Status Payload::copyWeights(const File &file, uint64_t fileOffset) {
+/// Puts the file's pages in the place of [begin, begin + bytes), all of them multiples of a page.
+static bool mapOver(void *begin, uint64_t bytes, const File &file, uint64_t offset) {
+  if (mmap(begin, bytes, PROT_READ, MAP_PRIVATE | MAP_FIXED, file.descriptor(),
+           static_cast<off_t>(offset)) == MAP_FAILED)
+    return false;
+  adviseRarelyRead(begin, bytes);
+  return true;
+}
+
+Status Payload::copyWeights(const File &file, uint64_t fileOffset, uint64_t copiedBytes) {
   std::string_view weights = section(TERN_SECTION_WEIGHTS);
   auto failed = [&](int error) {
     return Status::error(
         error == ENOMEM ? TERN_STATUS_OUT_OF_MEMORY : TERN_STATUS_IO,
         error == ENOMEM ? TERN_CATEGORY_MEMORY : TERN_CATEGORY_IO,
-        format("cannot copy %zu bytes of weights: %s", weights.size(), strerrordesc_np(error)));
+        format("cannot copy %" PRIu64 " bytes of weights: %s", copiedBytes,
+               systemText(error).c_str()));
   };
   const uint64_t room = weights.size() + 2 * kHugePage;
   void *reserved = mmap(nullptr, room, PROT_READ | PROT_WRITE,
@@ -103,16 +124,20 @@ Status Payload::copyWeights(const File &file, uint64_t fileOffset) {
   copied.mappedBytes = room;
   auto start = reinterpret_cast<uintptr_t>(reserved);
   auto *begin = static_cast<uint8_t *>(reserved) + (kHugePage - start % kHugePage) % kHugePage;
-  madvise(begin, weights.size(), MADV_HUGEPAGE);
   const auto *at = reinterpret_cast<const uint8_t *>(weights.data());
-  if (int error =
-          readByTwo(file.descriptor(), begin, weights.size(), fileOffset + uint64_t(at - data)))
+  const uint64_t offset = fileOffset + static_cast<uint64_t>(at - data);
+  // Where sections are not aligned to pages, all is copied.
+  if (copiedBytes < weights.size() &&
+      !mapOver(begin + copiedBytes, weights.size() - copiedBytes, file, offset + copiedBytes))
+    copiedBytes = weights.size();
+  madvise(begin, copiedBytes, MADV_HUGEPAGE);
+  if (int error = readByTwo(file.descriptor(), begin, copiedBytes, offset))
     return failed(error);
   // Nothing writes to weights.
   mprotect(reserved, room, PROT_READ);
   copied.weights = reinterpret_cast<const char *>(begin);
   // Pages that a checksum or a sample has touched.
-  auto page = uint64_t(sysconf(_SC_PAGESIZE));
+  auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   auto from = (reinterpret_cast<uintptr_t>(at) + page - 1) / page * page;
   auto to = (reinterpret_cast<uintptr_t>(at) + weights.size()) / page * page;
   if (from < to)
@@ -120,12 +145,20 @@ Status Payload::copyWeights(const File &file, uint64_t fileOffset) {
   return {};
 }
 
-Status Payload::loadWeights(const File &file, uint64_t fileOffset, tern_load_t load) {
+Status Payload::loadWeights(const File &file, uint64_t fileOffset, tern_load_t load,
+                            uint64_t rarelyRead) {
   std::string_view weights = section(TERN_SECTION_WEIGHTS);
-  if (load == TERN_LOAD_AUTO && weights.size() >= std::max(kCopyFrom, 2 * kSample + kHugePage) &&
-      !mapsHugePages(weights.data(), weights.size()) && availableMemory() / 2 >= weights.size())
-    load = TERN_LOAD_COPY;
-  if (load != TERN_LOAD_COPY || weights.empty())
+  if (weights.empty())
     return {};
-  return copyWeights(file, fileOffset);
+  // A multiple of a huge page, so that the rest of a mapping keeps its own.
+  uint64_t often = weights.size() - std::min<uint64_t>(rarelyRead, weights.size());
+  often = std::min<uint64_t>(roundUp(often, kHugePage), weights.size());
+  if (load == TERN_LOAD_AUTO && often >= std::max(kCopyFrom, 2 * kSample + kHugePage) &&
+      !mapsHugePages(weights.data(), often) && availableMemory() / 2 >= often)
+    load = TERN_LOAD_COPY;
+  if (load == TERN_LOAD_COPY)
+    return copyWeights(file, fileOffset, often);
+  if (often < weights.size())
+    adviseRarelyRead(weights.data() + often, weights.size() - often);
+  return {};
 }

@@ -34,15 +34,15 @@ public:
   Status check(const tern_descriptor_t &code, tern_verify_t verify) const;
 
   /// Puts the weights of a checked payload, mapped from `fileOffset` of `file` on, where `load`
-  /// says.
-  Status loadWeights(const File &file, uint64_t fileOffset, tern_load_t load);
+  /// says. Of the last `rarelyRead` bytes only pages that are used get memory.
+  Status loadWeights(const File &file, uint64_t fileOffset, tern_load_t load, uint64_t rarelyRead);
   bool hasCopiedWeights() const { return copied.weights != nullptr; }
 
   /// Of a checked payload. Empty when there is no such section.
   std::string_view section(uint32_t kind) const;
 
 private:
-  Status copyWeights(const File &file, uint64_t fileOffset);
+  Status copyWeights(const File &file, uint64_t fileOffset, uint64_t copiedBytes);
   Status checkHeader() const;
   Status checkTable() const;
   const tern_payload_header_t &header() const;

@@ -6,9 +6,10 @@
 
 // SMALL-NOT: #ternary.screen
 
-// The table has another user, which keeps it.
-// CHECK: ternary.weight @embed : tensor<64x32xbf16> from
-// CHECK-NEXT: ternary.weight @embed.screen : tensor<64x32xbf16, #ternary.screen<digits = 3>> from
+// The table has another user, which keeps it. It lies behind all that is read more often.
+// CHECK: ternary.weight @embed.screen : tensor<64x32xbf16, #ternary.screen<digits = 3>> from
+// CHECK-NEXT: ternary.weight @norm
+// CHECK-NEXT: ternary.weight @embed : tensor<64x32xbf16> from
 // TWO: ternary.weight @embed.screen : tensor<64x32xbf16, #ternary.screen<digits = 2>> from
 // CHECK-LABEL: @main
 // CHECK: %[[T:.+]] = ternary.load @embed : tensor<64x32xbf16>
@@ -16,6 +17,7 @@
 // CHECK: %[[S:.+]] = ternary.load @embed.screen
 // CHECK: ternary.head %{{.+}}, %[[T]] screen(%[[S]] : tensor<64x32xbf16, #ternary.screen<digits = 3>>)
 ternary.weight @embed : tensor<64x32xbf16> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [64, 32], encoding = random>]
+ternary.weight @norm : tensor<32xf32> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [32], encoding = random>]
 func.func @main(%ids: tensor<?xi32>) -> tensor<?x64xf32> attributes {ternary.entry} {
   %t = ternary.load @embed : tensor<64x32xbf16>
   %x = ternary.embedding %ids, %t : tensor<?xi32>, tensor<64x32xbf16> -> tensor<?x32xf32>
