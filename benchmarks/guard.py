@@ -55,8 +55,9 @@ def products(body):
     total = 0
     for line in body:
         for pattern, bytes_each in PRODUCTS:
-            if re.match(rf"\s+{pattern}\s", line):
-                total += LANES[re.search(r"%(\wmm)\d+$", line).group(1)] // bytes_each
+            registers = re.findall(r"%(\wmm)\d+", line)
+            if registers and re.match(rf"\s+{pattern}\s", line):
+                total += LANES[registers[-1]] // bytes_each
     return total
 
 

@@ -147,9 +147,9 @@ void defineFromF16(llvm::Module &rows) {
   builder.CreateRet(convert(builder, function->getArg(0)));
 }
 
-/// Halide asks for lines that bypass the caches, which hides little latency: they shall come into the
-/// second level, which waits for more lines at once than the first, and be asked for again shortly
-/// before their use.
+/// Halide asks for lines that bypass the caches, which hides little latency: they shall come into
+/// the second level, which waits for more lines at once than the first, and be asked for again
+/// shortly before their use.
 void prefetchIntoCaches(llvm::Module &rows) {
   constexpr int64_t kLater = 7168;
   SmallVector<IntrinsicInst *> prefetches;

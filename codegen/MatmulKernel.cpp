@@ -165,8 +165,8 @@ namespace {
 
 /// How far ahead weights are asked for: early into the second-level cache, which waits for three
 /// times as many lines at once as the first, and again shortly before their use. The hardware's own
-/// prefetching leaves almost half of the bandwidth of one core unused. Beyond the last block nothing
-/// is read.
+/// prefetching leaves almost half of the bandwidth of one core unused. Beyond the last block
+/// nothing is read.
 constexpr struct {
   int64_t bytes;
   int level;

@@ -113,8 +113,14 @@ private:
       cost.macsPerRow = static_cast<double>(product.weightType().getNumElements());
       cost.int8 = !product.takesFloats();
     } else if (auto head = dyn_cast<ternary::HeadOp>(op)) {
-      cost.macsPerRow =
-          static_cast<double>(cast<RankedTensorType>(head.getTable().getType()).getNumElements());
+      auto table = cast<RankedTensorType>(head.getTable().getType());
+      cost.macsPerRow = static_cast<double>(table.getNumElements());
+      cost.bytesPerHeadRow = row(head.getTable());
+      if (Value screen = head.getScreen()) {
+        auto type = cast<RankedTensorType>(screen.getType());
+        cost.screenBytes = static_cast<double>(packedWeightBytes(type).value_or(0));
+        cost.weightBytes -= cost.screenBytes;
+      }
     } else if (auto embedding = dyn_cast<ternary::EmbeddingOp>(op)) {
       cost.weightBytes = 0;
       cost.bytesPerRow = row(embedding.getTable());

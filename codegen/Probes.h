@@ -25,7 +25,10 @@ struct OpCost {
   double activationBytesPerRow = 0;
   double macsPerRow = 0;
   double macsPerPair = 0; ///< for each row and each position it attends to
-  bool int8 = false;      ///< multiply-adds of int8
+  double screenBytes =
+      0; ///< of a head: read instead of weightBytes where one token is searched for
+  double bytesPerHeadRow = 0; ///< of a head: read for each logit that such a search computes
+  bool int8 = false;          ///< multiply-adds of int8
 };
 
 /// One number of `ternary.probe`.

@@ -52,8 +52,8 @@ private:
   static void selectScreen(ternary::HeadOp op, const Target &target);
 };
 
-/// The digits of a screen are two_bit tiles. They are multiplied with two rows at once, the halves of
-/// one token's. Every level has a row for those.
+/// The digits of a screen are two_bit tiles. They are multiplied with two rows at once, the halves
+/// of one token's. Every level has a row for those.
 void SelectKernels::selectScreen(ternary::HeadOp op, const Target &target) {
   const Packing packing{Packing::Kind::TwoBit, HeadScreen::kRows, HeadScreen::kColumns};
   const KernelRow *row = selectKernel(target, packing, Acts::Int8, /*gemv=*/false);

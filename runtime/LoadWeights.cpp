@@ -109,11 +109,10 @@ static bool mapOver(void *begin, uint64_t bytes, const File &file, uint64_t offs
 Status Payload::copyWeights(const File &file, uint64_t fileOffset, uint64_t copiedBytes) {
   std::string_view weights = section(TERN_SECTION_WEIGHTS);
   auto failed = [&](int error) {
-    return Status::error(
-        error == ENOMEM ? TERN_STATUS_OUT_OF_MEMORY : TERN_STATUS_IO,
-        error == ENOMEM ? TERN_CATEGORY_MEMORY : TERN_CATEGORY_IO,
-        format("cannot copy %" PRIu64 " bytes of weights: %s", copiedBytes,
-               systemText(error).c_str()));
+    return Status::error(error == ENOMEM ? TERN_STATUS_OUT_OF_MEMORY : TERN_STATUS_IO,
+                         error == ENOMEM ? TERN_CATEGORY_MEMORY : TERN_CATEGORY_IO,
+                         format("cannot copy %" PRIu64 " bytes of weights: %s", copiedBytes,
+                                systemText(error).c_str()));
   };
   const uint64_t room = weights.size() + 2 * kHugePage;
   void *reserved = mmap(nullptr, room, PROT_READ | PROT_WRITE,

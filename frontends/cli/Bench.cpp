@@ -80,28 +80,27 @@ static std::vector<int32_t> promptIds(uint32_t count, uint32_t vocabulary) {
 /// As many rounds as `measure`, with its prompt and its tokens.
 static Error profile(const BenchFlags &flags, Recorder &recorder, tern_session_t *session,
                      ArrayRef<int32_t> ids, std::vector<CallProfile> &out) {
-  auto timed = [&](uint64_t tokens, auto call) -> Error {
-    recorder.begin(tern_session_position(session));
-    Error error = checkStatus(call());
-    recorder.end(tokens);
-    return error;
-  };
   for (uint32_t round = 0; round < flags.repeat && !ids.empty(); ++round) {
     if (Error error = checkStatus(tern_session_trim(session, 0)))
       return error;
-    if (Error error =
-            timed(ids.size(), [&] { return tern_prefill(session, ids.data(), ids.size()); }))
+    recorder.begin(tern_session_position(session));
+    if (Error error = checkStatus(tern_prefill(session, ids.data(), ids.size())))
       return error;
+    recorder.end(ids.size());
   }
   if (!ids.empty())
     out.push_back(recorder.take("prefill"));
+  tern_greedy_t greedy = {sizeof(greedy), 0, 0, 0};
   for (uint32_t round = 0; round < flags.repeat; ++round) {
     if (Error error = checkStatus(tern_session_trim(session, 0)))
       return error;
-    for (uint32_t i = 0; i < flags.tokens; ++i)
-      if (Error error =
-              timed(1, [&] { return tern_decode(session, ids.empty() ? 0 : ids[i % ids.size()]); }))
+    for (uint32_t i = 0; i < flags.tokens; ++i) {
+      recorder.begin(tern_session_position(session));
+      const int32_t id = ids.empty() ? 0 : ids[i % ids.size()];
+      if (Error error = checkStatus(tern_decode_greedy(session, id, &greedy)))
         return error;
+      recorder.end(1, greedy.rows_computed);
+    }
   }
   out.push_back(recorder.take("decode"));
   return Error::success();

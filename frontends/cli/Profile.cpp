@@ -55,8 +55,9 @@ void Recorder::begin(uint64_t position) {
   started = now();
 }
 
-void Recorder::end(uint64_t tokens) {
+void Recorder::end(uint64_t tokens, std::optional<uint64_t> computed) {
   double finished = now();
+  headRows = computed;
   totals.tokens += tokens;
   totals.seconds += finished - started;
   for (uint32_t thread = 0; thread < events.size(); ++thread)
@@ -83,8 +84,11 @@ void Recorder::addExecution(Sums &sum, const OpCost &cost, double rows, double p
   ++sum.executions;
   if (rows <= 0)
     return;
-  sum.bytes +=
-      cost.weightBytes + rows * cost.bytesPerRow + (position + rows) * cost.bytesPerPosition;
+  const bool searched = headRows && cost.screenBytes > 0;
+  const double weights =
+      searched ? cost.screenBytes + static_cast<double>(*headRows) * cost.bytesPerHeadRow
+               : cost.weightBytes;
+  sum.bytes += weights + rows * cost.bytesPerRow + (position + rows) * cost.bytesPerPosition;
   sum.activationBytes += rows * cost.activationBytesPerRow;
   // Row m attends to the positions before the call and to m + 1 of its own.
   sum.macs += rows * cost.macsPerRow + rows * (position + (rows + 1) / 2) * cost.macsPerPair;

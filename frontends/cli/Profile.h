@@ -16,6 +16,7 @@
 #include "llvm/Support/JSON.h"
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,7 +58,8 @@ public:
 
   /// Around calls of the session, which has `position` positions before them.
   void begin(uint64_t position);
-  void end(uint64_t tokens);
+  /// `headRows`: logits that tern_decode_greedy computed; empty for calls that compute all.
+  void end(uint64_t tokens, std::optional<uint64_t> headRows = std::nullopt);
   /// All since the last `take`.
   CallProfile take(llvm::StringRef name);
 
@@ -85,6 +87,7 @@ private:
   std::vector<std::vector<Event>> events; ///< by thread
   double started = 0;
   uint64_t firstPosition = 0;
+  std::optional<uint64_t> headRows;    ///< of the call
   std::map<Key, uint32_t> places;      ///< (place, call) to the place below it
   std::vector<std::string> placeNames; ///< 0: the entry
   std::map<Key, Sums> sums;            ///< (place, op)

@@ -81,21 +81,22 @@ public:
     }
     compiled = std::move(*made);
     llvm::ArrayRef<uint8_t> bytes = compiled->payload();
-    payload.reset(static_cast<uint8_t *>(std::aligned_alloc(4096, (bytes.size() + 4095) / 4096 * 4096)));
+    payload.reset(
+        static_cast<uint8_t *>(std::aligned_alloc(4096, (bytes.size() + 4095) / 4096 * 4096)));
     std::memcpy(payload.get(), bytes.data(), bytes.size());
   }
 
   bool ready() const { return compiled != nullptr; }
   const tern_descriptor_t &descriptor() const { return *compiled->query()(TERN_ABI_VERSION); }
 
-  /// Puts table and screen where the packed module has them: one behind the other.
+  /// Puts screen and table where the packed module has them: one behind the other.
   void write(const std::vector<float> &table) {
     uint8_t *weights = payload.get() + findSection(payload.get(), TERN_SECTION_WEIGHTS)->offset;
     const int64_t stride = paddedRow(columns);
-    for (int64_t v = 0; v < vocabulary; ++v)
-      std::memcpy(weights + v * stride * 4, &table[v * columns], columns * 4);
     HeadScreen screen;
-    uint8_t *block = weights + vocabulary * stride * 4;
+    uint8_t *block = weights, *rows = weights + screen.packedBytes(vocabulary, columns);
+    for (int64_t v = 0; v < vocabulary; ++v)
+      std::memcpy(rows + v * stride * 4, &table[v * columns], columns * 4);
     ASSERT_EQ(uint64_t(vocabulary * stride * 4 + screen.packedBytes(vocabulary, columns)),
               descriptor().weights_bytes);
     for (int64_t v = 0; v < vocabulary; v += HeadScreen::kRows, block += screen.blockBytes(columns))
