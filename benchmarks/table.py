@@ -153,7 +153,7 @@ def measure_files(bench):
         clear = lambda: subprocess.run([bench.tern, "cache", "--clear"], check=True, capture_output=True,
                                        env={**os.environ, "XDG_CACHE_HOME": cache})
         for name, target, before in (("cold", "8 s", clear), ("warm", "0.5 s", lambda: None)):
-            bench.row(f"folder to first token, pack cache {name}", target, "tern run 2b4t -n 1",
+            bench.row(f"folder to first token, model cache {name}", target, "tern run 2b4t -n 1",
                       lambda: (lambda s: (f"{s:.2f} s", {"seconds": s}))(
                           bench.seconds(*run, before=before, XDG_CACHE_HOME=cache)))
 

@@ -27,8 +27,6 @@ class PassManager;
 
 namespace tern {
 
-struct PayloadInfo;
-
 /// Where compilation stops and what it writes.
 enum class Stage { Import, Ternary, Packed, LLVM, LL, Asm, Obj, So, Msl, Ptx };
 llvm::Expected<Stage> parseStage(llvm::StringRef name);
@@ -54,10 +52,6 @@ struct CompileOptions {
   /// Skipping what ReLU-squared gates make zero: on, off, or auto: where every target is x86-64,
   /// for which there are kernels that gain by it. Results are the same.
   std::string sparse = "auto";
-  /// Only for JitModel: the file that holds this payload of a packed module, for the code that
-  /// `query` describes; empty to keep the payload in memory.
-  std::function<std::string(mlir::ModuleOp packed, const PayloadInfo &payload, tern_query_fn query)>
-      payloadFile;
   bool standalone =
       false; ///< bundle the runtime: `runtimeObject`, against this machine's C library
   llvm::ArrayRef<uint8_t> runtimeObject; ///< the runtime as one relocatable object
@@ -87,8 +81,7 @@ public:
                                                            const CompileOptions &options);
   ~JitModel();
   tern_query_fn query() const;
-  llvm::ArrayRef<uint8_t> payload() const; ///< 4096-aligned; empty where payloadFile has it
-  const std::string &payloadFile() const;  ///< empty where the payload is in memory
+  llvm::ArrayRef<uint8_t> payload() const; ///< 4096-aligned
   llvm::ArrayRef<Probe> probes() const;    ///< empty unless asked for
 
 private:

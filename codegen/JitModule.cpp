@@ -62,14 +62,12 @@ struct JitModel::Impl {
   HugeBlock memory;
   uint64_t bytes = 0;
   std::vector<Probe> probes;
-  std::string payloadFile;
 };
 
 JitModel::JitModel(std::unique_ptr<Impl> impl) : impl(std::move(impl)) {}
 JitModel::~JitModel() = default;
 tern_query_fn JitModel::query() const { return impl->query; }
 llvm::ArrayRef<uint8_t> JitModel::payload() const { return {impl->memory.data, impl->bytes}; }
-const std::string &JitModel::payloadFile() const { return impl->payloadFile; }
 llvm::ArrayRef<Probe> JitModel::probes() const { return impl->probes; }
 
 static llvm::Expected<std::unique_ptr<llvm::orc::LLJIT>> load(Variant &variant) {
@@ -123,10 +121,6 @@ llvm::Expected<std::unique_ptr<JitModel>> JitModel::compile(const CompileInput &
   impl->query = query->toPtr<tern_query_fn>();
 
   PayloadInfo payload = describePayload(input, options, *info);
-  if (options.payloadFile)
-    impl->payloadFile = options.payloadFile(input.module, payload, impl->query);
-  if (!impl->payloadFile.empty())
-    return std::unique_ptr<JitModel>(new JitModel(std::move(impl)));
   impl->bytes = payload.totalBytes();
   auto memory = HugeBlock::create(impl->bytes);
   if (!memory)

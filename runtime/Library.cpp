@@ -261,13 +261,6 @@ Status Library::openLinked(tern_query_fn query, const void *memory, uint64_t byt
       return std::move(status).within("payload");
     return loaded.check(*descriptor, options.verify).within("payload");
   }
-  if (options.payload_file) {
-    File payload;
-    Status status = File::open(options.payload_file, &payload);
-    if (status.ok())
-      status = usePayload(payload, {0, payload.size()}, options);
-    return std::move(status).within(std::string("payload ") + options.payload_file);
-  }
   std::string path = fileOf(reinterpret_cast<const void *>(query));
   if (path.empty())
     return Status::error(TERN_STATUS_NOT_FOUND, TERN_CATEGORY_IO,

@@ -25,8 +25,8 @@ public:
 
   /// Loads the library at `path`, or a model compiled for Metal.
   Status open(const char *path, const tern_open_options_t &options);
-  /// Code already in the process; `memory` null: the payload is options.payload_file, or in or
-  /// beside the file that holds the code.
+  /// Code already in the process; `memory` null: the payload is in or beside the file that holds
+  /// it.
   Status openLinked(tern_query_fn query, const void *memory, uint64_t bytes,
                     const tern_open_options_t &options);
 

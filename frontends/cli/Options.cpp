@@ -95,7 +95,7 @@ void addLoadOptions(CLI::App &verb, RunOptions &options) {
       ->check(CLI::IsMember({"map", "copy", "auto"}))
       ->capture_default_str();
   verb.add_flag("--no-cache", options.noCache,
-                "do not keep the packed weights of a checkpoint (see tern cache)");
+                "do not keep what is compiled from a checkpoint (see tern cache)");
 }
 
 void addCheckpointFlags(CLI::App &verb, CheckpointFlags &flags) {

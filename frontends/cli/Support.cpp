@@ -121,6 +121,10 @@ json::Object modelCard(const tern_model_t *model) {
   return object ? std::move(*object) : json::Object();
 }
 
+static bool givenMlirFlags = false;
+
+void noteMlirFlags() { givenMlirFlags = true; }
+
 void configurePasses(mlir::PassManager &passes) {
   (void)mlir::applyPassManagerCLOptions(passes);
   mlir::applyDefaultTimingPassManagerCLOptions(passes);
@@ -161,8 +165,8 @@ Expected<RunningModel> openForRunning(const RunOptions &options) {
   open.import = importOptions(options.checkpoint);
   open.level = options.level;
   open.load = loadMode(options.load);
-  if (!options.noCache)
-    open.cache.emplace(PackCache::userFolder());
+  if (!options.noCache && !givenMlirFlags)
+    open.cache.emplace(ModelCache::userFolder());
   open.compile.packing = options.packing;
   open.compile.probes = options.probes;
   open.compile.head = options.head;

@@ -63,11 +63,13 @@ struct RunOptions {
   std::string sparse = "auto";     ///< likewise
   uint32_t threads = 0;
   std::string load = "auto"; ///< weights: map, copy or auto
-  bool noCache = false;      ///< of packed models
+  bool noCache = false;      ///< of what is compiled
   bool probes = false;       ///< in the code of a model that is compiled first
 };
 /// MLIR's print and timing flags, where they were given.
 void configurePasses(mlir::PassManager &passes);
+/// The command line has such flags: somebody wants to see a compilation, not a cached result.
+void noteMlirFlags();
 /// Opens `options.model`, compiling it first unless it is a library; progress on stderr.
 llvm::Expected<RunningModel> openForRunning(const RunOptions &options);
 

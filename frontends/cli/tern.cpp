@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "tern/tern.h"
+#include "frontends/cli/Support.h"
 #include "frontends/cli/Verbs.h"
 
 #include "mlir/IR/AsmState.h"
@@ -34,6 +35,8 @@ static std::vector<std::string> takeMlirFlags(int argc, char **argv) {
     else
       ours.push_back(argv[i]);
   }
+  if (theirs.size() > 1)
+    tern::cli::noteMlirFlags();
   mlir::registerPassManagerCLOptions();
   mlir::registerAsmPrinterCLOptions();
   mlir::registerMLIRContextCLOptions();

@@ -67,13 +67,41 @@ static tern_open_options_t runtimeOptions(const OpenOptions &options) {
   return result;
 }
 
+Expected<RunningModel> RunningModel::openLibrary(StringRef path, const OpenOptions &options) {
+  RunningModel result;
+  tern_open_options_t runtime = runtimeOptions(options);
+  if (Error error = checkStatus(tern_model_open(path.str().c_str(), &runtime, &result.model)))
+    return error;
+  return result;
+}
+
+/// Of an entry of the cache; empty where there is none that can be used.
+static std::optional<RunningModel> openEntry(const std::string &entry, const OpenOptions &options) {
+  if (!ModelCache::has(entry))
+    return std::nullopt;
+  auto model = RunningModel::openLibrary(entry, options);
+  if (model)
+    return std::move(*model);
+  consumeError(model.takeError());
+  ModelCache::drop(entry);
+  return std::nullopt;
+}
+
 Expected<RunningModel> RunningModel::open(StringRef path, const OpenOptions &options) {
-  if (isCompiledLibrary(path)) {
-    RunningModel result;
-    tern_open_options_t runtime = runtimeOptions(options);
-    if (Error error = checkStatus(tern_model_open(path.str().c_str(), &runtime, &result.model)))
-      return error;
-    return result;
+  if (isCompiledLibrary(path))
+    return openLibrary(path, options);
+  std::string entry;
+  OpenOptions kept = options;
+  if (options.cache) {
+    if (kept.compile.targets.empty()) {
+      auto host = parseTargets("host");
+      if (!host)
+        return host.takeError();
+      kept.compile.targets = std::move(*host);
+    }
+    entry = options.cache->entryFor(path, options.import, kept.compile);
+    if (auto model = openEntry(entry, options))
+      return std::move(*model);
   }
   mlir::DialectRegistry registry;
   registerCompilerDialects(registry);
@@ -81,23 +109,27 @@ Expected<RunningModel> RunningModel::open(StringRef path, const OpenOptions &opt
   auto imported = import::importModel(context, path, options.import);
   if (!imported)
     return imported.takeError();
+  if (!entry.empty() && keep(*imported, kept, entry))
+    if (auto model = openEntry(entry, options))
+      return std::move(*model);
   return compile(*imported, options);
 }
 
-/// Opens `query` with the payload of a cached file; a damaged one is made anew, once. Empty where
-/// that fails: whoever asked packs into memory.
-static std::string openCached(tern_query_fn query, tern_open_options_t runtime,
-                              tern_model_t *&model, function_ref<std::string()> find) {
-  for (int attempt = 0; attempt < 2; ++attempt) {
-    std::string file = find();
-    if (file.empty())
-      return "";
-    runtime.payload_file = file.c_str();
-    if (tern_model_open_linked(query, nullptr, 0, &runtime, &model) == TERN_STATUS_OK)
-      return file;
-    PackCache::drop(file);
+/// Compiles a copy to an entry of the cache.
+bool RunningModel::keep(const import::ImportedModel &imported, const OpenOptions &options,
+                        const std::string &entry) {
+  auto files = WeightFiles::open(*imported.module, imported.folder);
+  if (!files) {
+    consumeError(files.takeError());
+    return false;
   }
-  return "";
+  mlir::OwningOpRef<mlir::ModuleOp> copy = imported.module.get().clone();
+  CompileInput input{*copy, &*files, imported.tokenizerBlob, imported.card};
+  ModelCache cache = *options.cache;
+  // What is wrong with the module is said when it is compiled again, into memory.
+  mlir::ScopedDiagnosticHandler quiet(copy->getContext(),
+                                      [](mlir::Diagnostic &) { return mlir::success(); });
+  return cache.add(entry, input, options.compile);
 }
 
 Expected<RunningModel> RunningModel::compile(const import::ImportedModel &imported,
@@ -107,20 +139,10 @@ Expected<RunningModel> RunningModel::compile(const import::ImportedModel &import
     return files.takeError();
   CompileInput input{*imported.module, &*files, imported.tokenizerBlob, imported.card};
   RunningModel result;
-  CompileOptions compile = options.compile;
-  if (options.cache)
-    compile.payloadFile = [&](mlir::ModuleOp packed, const PayloadInfo &payload,
-                              tern_query_fn query) {
-      PackCache cache = *options.cache;
-      return openCached(query, runtimeOptions(options), result.model,
-                        [&] { return cache.find(packed, imported.folder, payload); });
-    };
-  auto code = JitModel::compile(input, compile);
+  auto code = JitModel::compile(input, options.compile);
   if (!code)
     return code.takeError();
   result.code = std::move(*code);
-  if (result.model)
-    return result;
   tern_open_options_t runtime = runtimeOptions(options);
   ArrayRef<uint8_t> payload = result.code->payload();
   // The payload was written by this process a moment ago: there is nothing to check it against.

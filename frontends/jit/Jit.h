@@ -10,7 +10,7 @@
 
 #include "codegen/Compiler.h"
 #include "frontends/import/Import.h"
-#include "frontends/jit/PackCache.h"
+#include "frontends/jit/ModelCache.h"
 #include "tern/tern.h"
 
 #include "llvm/Support/Error.h"
@@ -32,16 +32,18 @@ bool isCompiledLibrary(llvm::StringRef path);
 struct OpenOptions {
   std::string level; ///< force a CPU level by name; empty: the best
   tern_load_t load = TERN_LOAD_AUTO;
-  std::optional<PackCache> cache; ///< of packed models
-  import::ImportOptions import;   ///< when it is a checkpoint
-  CompileOptions compile;         ///< when the model has to be compiled first
+  std::optional<ModelCache> cache; ///< of compiled checkpoints
+  import::ImportOptions import;    ///< when it is a checkpoint
+  CompileOptions compile;          ///< when the model has to be compiled first
 };
 
 /// A model of the runtime together with what keeps its code alive. Movable; closes on destruction.
 class RunningModel {
 public:
-  /// A compiled library is opened; any other path is imported and compiled into this process.
+  /// A compiled library is opened; any other path is imported and compiled, into the cache or into
+  /// this process.
   static llvm::Expected<RunningModel> open(llvm::StringRef path, const OpenOptions &options);
+  static llvm::Expected<RunningModel> openLibrary(llvm::StringRef path, const OpenOptions &options);
   /// Compiles an imported model (or any module with a `ternary.entry`) into this process.
   static llvm::Expected<RunningModel> compile(const import::ImportedModel &model,
                                               const OpenOptions &options);
@@ -55,6 +57,9 @@ public:
 
 private:
   RunningModel() = default;
+  static bool keep(const import::ImportedModel &model, const OpenOptions &options,
+                   const std::string &entry);
+
   std::unique_ptr<JitModel> code;
   tern_model_t *model = nullptr;
 };

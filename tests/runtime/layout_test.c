@@ -116,9 +116,8 @@ AT(tern_payload_section_t, offset, 8);
 AT(tern_payload_section_t, bytes, 16);
 AT(tern_payload_section_t, xxh3, 24);
 
-CHECK(sizeof(tern_open_options_t) == 56);
+CHECK(sizeof(tern_open_options_t) == 48);
 AT(tern_open_options_t, load, 40);
-AT(tern_open_options_t, payload_file, 48);
 CHECK(sizeof(tern_memory_t) == 72);
 CHECK(sizeof(tern_model_info_t) == 80);
 CHECK(sizeof(tern_session_options_t) == 16);

@@ -18,11 +18,10 @@ using namespace tern::test;
 
 namespace {
 
-tern_open_options_t how(tern_load_t load, const char *file = nullptr) {
+tern_open_options_t how(tern_load_t load) {
   tern_open_options_t options = {};
   options.struct_size = sizeof options;
   options.load = load;
-  options.payload_file = file;
   return options;
 }
 
@@ -66,33 +65,6 @@ TEST(Load, ACopyGivesTheSameResultsAsTheMapping) {
     EXPECT_LE(memory.weights_huge, memory.weights_resident);
     tern_model_close(model);
   }
-}
-
-TEST(Load, APayloadFileServesCodeThatIsInTheProcess) {
-  TempFolder folder;
-  std::string path = folder / "packed", gone = folder / "gone";
-  writeFile(path, fakePayload());
-  for (tern_load_t load : {TERN_LOAD_MAP, TERN_LOAD_COPY}) {
-    tern_open_options_t options = how(load, path.c_str());
-    tern_model_t *model = nullptr, *known = openFake();
-    ASSERT_EQ(tern_model_open_linked(fake_query, nullptr, 0, &options, &model), TERN_STATUS_OK)
-        << tern_error_message();
-    tern_memory_t memory = {}, other = {};
-    EXPECT_EQ(run(model, &memory), run(known, &other));
-    EXPECT_EQ(other.weights_copied, 0u);
-    tern_model_close(model);
-    tern_model_close(known);
-  }
-  tern_model_t *model = nullptr;
-  tern_open_options_t options = how(TERN_LOAD_AUTO, gone.c_str());
-  EXPECT_EQ(tern_model_open_linked(fake_query, nullptr, 0, &options, &model),
-            TERN_STATUS_NOT_FOUND);
-  std::string damaged = fakePayload();
-  damaged[3] ^= 1;
-  writeFile(path, damaged);
-  options = how(TERN_LOAD_COPY, path.c_str());
-  EXPECT_EQ(tern_model_open_linked(fake_query, nullptr, 0, &options, &model), TERN_STATUS_CORRUPT);
-  EXPECT_EQ(model, nullptr);
 }
 
 TEST(Load, UnknownModesAreRefused) {

@@ -33,8 +33,8 @@ void collect(void *context, const char *text) {
 /// Opens and closes.
 Result tryFile(const std::string &path, tern_verify_t verify = TERN_VERIFY_AUTO) {
   std::vector<std::string> warnings;
-  tern_open_options_t options = {sizeof(options), nullptr,        verify, collect,
-                                 &warnings,       TERN_LOAD_AUTO, nullptr};
+  tern_open_options_t options = {sizeof(options), nullptr,   verify,
+                                 collect,         &warnings, TERN_LOAD_AUTO};
   tern_model_t *model = nullptr;
   tern_status_t status = tern_model_open(path.c_str(), &options, &model);
   if (status == TERN_STATUS_OK) {
@@ -47,8 +47,8 @@ Result tryFile(const std::string &path, tern_verify_t verify = TERN_VERIFY_AUTO)
 
 Result tryMemory(const std::string &payload, tern_verify_t verify = TERN_VERIFY_AUTO) {
   AlignedPayload aligned(payload);
-  tern_open_options_t options = {sizeof(options), nullptr,        verify, nullptr,
-                                 nullptr,         TERN_LOAD_AUTO, nullptr};
+  tern_open_options_t options = {sizeof(options), nullptr, verify,
+                                 nullptr,         nullptr, TERN_LOAD_AUTO};
   tern_model_t *model = nullptr;
   tern_status_t status =
       tern_model_open_linked(fake_query, aligned.data, aligned.size, &options, &model);
@@ -422,8 +422,8 @@ std::string levelOf(tern_model_t *model) {
 TEST(Level, AWrongKernelMakesItFallBackLoudly) {
   fakeVariants[1].kernels = &fakeKernels[1];
   std::vector<std::string> warnings;
-  tern_open_options_t options = {sizeof(options), nullptr,        TERN_VERIFY_AUTO, collect,
-                                 &warnings,       TERN_LOAD_AUTO, nullptr};
+  tern_open_options_t options = {sizeof(options), nullptr,   TERN_VERIFY_AUTO,
+                                 collect,         &warnings, TERN_LOAD_AUTO};
   tern_model_t *model = openFake(&options);
   EXPECT_EQ(levelOf(model), "spare");
   ASSERT_EQ(warnings.size(), 1u);
@@ -444,8 +444,8 @@ TEST(Level, AWrongKernelMakesItFallBackLoudly) {
 }
 
 TEST(Level, CanBeForced) {
-  tern_open_options_t options = {sizeof(options), "spare",        TERN_VERIFY_AUTO, nullptr,
-                                 nullptr,         TERN_LOAD_AUTO, nullptr};
+  tern_open_options_t options = {sizeof(options), "spare", TERN_VERIFY_AUTO,
+                                 nullptr,         nullptr, TERN_LOAD_AUTO};
   tern_model_t *model = openFake(&options);
   EXPECT_EQ(levelOf(model), "spare");
   EXPECT_EQ(tern_model_self_test(model, nullptr, nullptr), TERN_STATUS_OK);

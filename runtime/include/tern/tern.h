@@ -88,8 +88,6 @@ typedef struct tern_open_options {
   void (*warn)(void *context, const char *text);
   void *warn_context;
   tern_load_t load; /* of models that come from files */
-  /* Of tern_model_open_linked without memory: the file that is the payload. NULL: as it says. */
-  const char *payload_file;
 } tern_open_options_t;
 
 /* Opens a compiled library (options may be NULL). Close with tern_model_close after
