@@ -17,7 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#ifndef MADV_POPULATE_READ
+#if defined(__linux__) && !defined(MADV_POPULATE_READ)
 #define MADV_POPULATE_READ 22
 #endif
 
@@ -45,14 +45,28 @@ uint64_t availableMemory() {
   return kilobytes * 1024;
 }
 
-/// Whether pages in the middle of the weights, once read, are mapped as huge ones.
+/// Whether pages in the middle of the weights, once read, are mapped as huge ones. True where the
+/// system does not say: sharing is the better guess.
 bool mapsHugePages(const char *weights, uint64_t bytes) {
+#ifdef MADV_POPULATE_READ
   auto begin = reinterpret_cast<uintptr_t>(weights) + bytes / 2;
   begin = (begin + kHugePage - 1) / kHugePage * kHugePage;
   auto *sample = reinterpret_cast<void *>(begin);
-  if (madvise(sample, kSample, MADV_POPULATE_READ))
-    return true; // an old system says nothing: sharing is the better guess
-  return residencyOf(weights, bytes).huge >= kSample / 2;
+  if (madvise(sample, kSample, MADV_POPULATE_READ) == 0)
+    return residencyOf(weights, bytes).huge >= kSample / 2;
+#endif
+  return true;
+}
+
+/// A wish: not every system and file system can fulfil it.
+void wishHugePages(const void *begin, uint64_t bytes, bool wanted) {
+#ifdef MADV_HUGEPAGE
+  auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const uint64_t from = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page;
+  const uint64_t to = (reinterpret_cast<uintptr_t>(begin) + bytes) / page * page;
+  if (from < to)
+    madvise(reinterpret_cast<void *>(from), to - from, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+#endif
 }
 
 /// Reads `bytes` bytes at `offset` of `file`; 0 or an error number.
@@ -99,15 +113,6 @@ int readByTwo(int file, uint8_t *out, uint64_t bytes, uint64_t offset) {
 
 uint64_t roundUp(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
 
-/// Huge pages would bring in hundreds of rows with each that is read.
-void adviseRarelyRead(const void *begin, uint64_t bytes) {
-  auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  const uint64_t from = roundUp(reinterpret_cast<uintptr_t>(begin), page);
-  const uint64_t to = (reinterpret_cast<uintptr_t>(begin) + bytes) / page * page;
-  if (from < to)
-    madvise(reinterpret_cast<void *>(from), to - from, MADV_NOHUGEPAGE);
-}
-
 } // namespace
 
 /// Puts the file's pages in the place of [begin, begin + bytes), all of them multiples of a page.
@@ -115,7 +120,7 @@ static bool mapOver(void *begin, uint64_t bytes, const File &file, uint64_t offs
   if (mmap(begin, bytes, PROT_READ, MAP_PRIVATE | MAP_FIXED, file.descriptor(),
            static_cast<off_t>(offset)) == MAP_FAILED)
     return false;
-  adviseRarelyRead(begin, bytes);
+  wishHugePages(begin, bytes, false);
   return true;
 }
 
@@ -142,7 +147,7 @@ Status Payload::copyWeights(const File &file, uint64_t fileOffset, uint64_t copi
   if (copiedBytes < weights.size() &&
       !mapOver(begin + copiedBytes, weights.size() - copiedBytes, file, offset + copiedBytes))
     copiedBytes = weights.size();
-  madvise(begin, copiedBytes, MADV_HUGEPAGE);
+  wishHugePages(begin, copiedBytes, true);
   if (int error = readByTwo(file.descriptor(), begin, copiedBytes, offset))
     return failed(error);
   // Nothing writes to weights.
@@ -170,7 +175,7 @@ Status Payload::loadWeights(const File &file, uint64_t fileOffset, tern_load_t l
     load = TERN_LOAD_COPY;
   if (load == TERN_LOAD_COPY)
     return copyWeights(file, fileOffset, often);
-  if (often < weights.size())
-    adviseRarelyRead(weights.data() + often, weights.size() - often);
+  // Huge pages would bring in hundreds of rows with each that is read.
+  wishHugePages(weights.data() + often, weights.size() - often, false);
   return {};
 }
