@@ -70,7 +70,7 @@ static std::vector<std::string> filesOf(StringRef path) {
   std::vector<std::string> files;
   std::error_code error;
   for (sys::fs::directory_iterator at(real, error), end; !error && at != end; at.increment(error)) {
-    if (at->type() != sys::fs::file_type::directory_file)
+    if (sys::fs::is_regular_file(at->path()))
       files.push_back(at->path());
     if (files.size() > kMostFiles)
       return {};

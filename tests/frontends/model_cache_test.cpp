@@ -104,6 +104,21 @@ TEST_F(Cache, DamagedFilesAreMadeAnew) {
   }
 }
 
+TEST_F(Cache, OtherThingsInTheFolderAreNoneOfItsBusiness) {
+  fs::create_directory(fs::path(model) / "runs");
+  fs::create_directory_symlink(".", fs::path(model) / "self");
+  fs::create_symlink("nowhere", fs::path(model) / "broken");
+  run();
+  EXPECT_EQ(entries().size(), 1u);
+}
+
+TEST_F(Cache, FoldersOfOthersAreNotUsed) {
+  fs::create_directories(cache);
+  fs::permissions(cache, fs::perms::all);
+  EXPECT_FALSE(run().empty());
+  EXPECT_TRUE(entries().empty());
+}
+
 TEST_F(Cache, AChangedCheckpointIsAnotherEntry) {
   run();
   fs::path weights = fs::path(model) / "model.safetensors";
