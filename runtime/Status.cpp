@@ -107,8 +107,8 @@ tern_status_t tern::publishOutOfMemory() {
   return TERN_STATUS_OUT_OF_MEMORY;
 }
 
-// strerror_r has two forms. std::generic_category would register a handler for the end of the process,
-// which a library that is closed before must not.
+// strerror_r has two forms. std::generic_category would register a handler for the end of the
+// process, which a library that is closed before must not.
 [[maybe_unused]] static const char *chosen(int, const char *buffer) { return buffer; }
 [[maybe_unused]] static const char *chosen(const char *text, const char *) { return text; }
 
