@@ -28,8 +28,9 @@ using namespace tern;
 
 namespace {
 
-/// About 50 microseconds: longer than any phase is late, shorter than a time slice.
-constexpr unsigned kSpins = 2000;
+/// Up to two milliseconds: longer than any phase is late, shorter than a time slice. Waking a
+/// sleeper costs more than it waits.
+constexpr unsigned kSpins = 40000;
 /// Enough to notice that the machine has become idle again.
 constexpr unsigned kLeastSpins = 32;
 /// Time slices given away before sleeping.
