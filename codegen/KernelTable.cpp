@@ -23,6 +23,7 @@ constexpr Packing::Kind two_bit = Packing::Kind::TwoBit;
 constexpr Packing::Kind base3 = Packing::Kind::Base3;
 constexpr Packing::Kind two_bit_rows = Packing::Kind::TwoBitRows;
 constexpr Packing::Kind two_bit_columns = Packing::Kind::TwoBitColumns;
+constexpr Packing::Kind six_bit = Packing::Kind::SixBit;
 } // namespace kind
 
 namespace needs {

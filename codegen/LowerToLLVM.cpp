@@ -8,6 +8,7 @@
 #include "codegen/CodegenPasses.h"
 #include "codegen/KernelTable.h"
 #include "codegen/Lowering.h"
+#include "dialect/HeadScreen.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
@@ -91,18 +92,32 @@ private:
   LogicalResult finish();
 };
 
+/// Attributes of `op` and the kernels they name, null for a name that is missing.
+static SmallVector<std::pair<StringRef, StringAttr>> namedKernels(Operation *op) {
+  SmallVector<std::pair<StringRef, StringAttr>> named;
+  if (ternary::Product(op))
+    for (StringRef attribute : {"ternary.gemv", "ternary.gemm"})
+      named.push_back({attribute, op->getAttrOfType<StringAttr>(attribute)});
+  auto head = dyn_cast<ternary::HeadOp>(op);
+  if (!head || !head.integers())
+    return named;
+  auto type = cast<RankedTensorType>(head.integers().getType());
+  auto kernels = op->getAttrOfType<ArrayAttr>(kHeadKernels);
+  const int64_t parts =
+      HeadScreen{cast<ternary::ScreenAttr>(type.getEncoding()).getBits()}.parts();
+  for (int64_t part = 0; part < parts; ++part) {
+    const bool known = kernels && static_cast<int64_t>(kernels.size()) == parts;
+    named.push_back({kHeadKernels, known ? dyn_cast<StringAttr>(kernels[part]) : StringAttr()});
+  }
+  return named;
+}
+
 LogicalResult LowerToLLVM::emitKernels(ModuleOp module) {
   llvm::SetVector<StringAttr> names;
   WalkResult result = module.walk([&](Operation *op) {
-    SmallVector<const char *, 2> wanted;
-    if (ternary::Product(op))
-      wanted = {"ternary.gemv", "ternary.gemm"};
-    else if (auto head = dyn_cast<ternary::HeadOp>(op); head && head.getScreen())
-      wanted = {"ternary.gemm"};
-    for (const char *which : wanted) {
-      auto name = op->getAttrOfType<StringAttr>(which);
+    for (auto [attribute, name] : namedKernels(op)) {
       if (!name || !findKernel(name)) {
-        op->emitOpError("names no known kernel in ") << which << "; run ternary-select-kernels";
+        op->emitOpError("names no known kernel in ") << attribute << "; run ternary-select-kernels";
         return WalkResult::interrupt();
       }
       names.insert(name);

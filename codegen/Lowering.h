@@ -120,14 +120,25 @@ private:
   /// The kernel of a table's element type, f32, f16 or bf16 in this order from `first` on.
   static RowKernel ofElement(RowKernel first, mlir::Value table);
 
-  // LowerHead.cpp: the token of the largest logit in two stages.
-  struct HeadSearch;
-  HeadSearch prepareSearch(ternary::HeadOp op);
-  void splitRow(HeadSearch &search);
-  void screenBlocks(const HeadSearch &search);
-  void screenBlock(const HeadSearch &search, mlir::Value block);
-  mlir::Value lowestBound(const HeadSearch &search);
-  void computeRest(const HeadSearch &search, mlir::Value bound);
+  // LowerHead.cpp: logits from a table in integers, and the largest ones in two stages. `r` is a
+  // row of the chunk, `at` a block of the integers.
+  struct HeadChunks;
+  HeadChunks prepareChunks(ternary::HeadOp op, mlir::Value integers);
+  void eachChunk(HeadChunks &chunks, llvm::function_ref<void(mlir::Value)> body);
+  void eachChunkRow(const HeadChunks &chunks, llvm::function_ref<void(mlir::Value)> body);
+  mlir::Value headInput(const HeadChunks &chunks, mlir::Value r);
+  mlir::Value headResult(const HeadChunks &chunks, mlir::Value r);
+  void splitRow(const HeadChunks &chunks, mlir::Value r);
+  mlir::Value rowFacts(const HeadChunks &chunks, mlir::Value r);
+  void storeHeadArgs(const HeadChunks &chunks);
+  void screenBlocks(const HeadChunks &chunks);
+  void multiplyBlock(const HeadChunks &chunks, mlir::Value at);
+  mlir::Value sumParts(const HeadChunks &chunks, mlir::Value at, mlir::Value r,
+                       mlir::Value lowsAt);
+  void storeBlock(const HeadChunks &chunks, mlir::Value r, mlir::Value block, mlir::Value values);
+  mlir::Value bestSlot(const HeadChunks &chunks, mlir::Value r, mlir::Value thread);
+  mlir::Value lowestBound(const HeadChunks &chunks, mlir::Value r);
+  void computeRest(const HeadChunks &chunks, mlir::Value r, mlir::Value bound);
   /// Memory of this call and thread, 64-byte aligned.
   mlir::Value stack(int64_t bytes);
   void barrier();
@@ -164,6 +175,9 @@ private:
   mlir::Operation *current = nullptr; ///< being lowered: an op, or the function in its prologue
   std::optional<CallRun> run_;
 };
+
+/// Attribute of a head with a table in integers: the kernel of each of their parts.
+constexpr char kHeadKernels[] = "ternary.head_kernels";
 
 /// Symbol of the block function made from `function`.
 std::string blockSymbol(mlir::func::FuncOp function);

@@ -172,6 +172,8 @@ constexpr struct {
   int level;
 } kPrefetches[] = {{16384, 2}, {2048, 1}};
 
+constexpr int64_t kLineBytes = 64;
+
 /// Token rows reached from one pointer: 0 .. 3 strides away, which x86 adds for free. One pointer a
 /// row would not fit the registers.
 constexpr int64_t kBaseRows = 4;
@@ -516,9 +518,9 @@ MatmulEmitter::Values MatmulEmitter::emitTiles(Value weight, ValueRange acts, Va
         next.push_back(bases > 1 || place.unpacked ? b.opaque(stepped) : stepped);
       }
       Value first = element(weight, index, tileBytes);
-      for (int64_t i = 0; streams && i < count; ++i)
+      for (int64_t line = 0; streams && line < count * tileBytes; line += kLineBytes)
         for (auto [ahead, level] : kPrefetches)
-          b.prefetch(b.offset(first, i * tileBytes + ahead), level);
+          b.prefetch(b.offset(first, line + ahead), level);
       ValueRange sofar = carried.drop_front(bases);
       llvm::append_range(next, place.unpacked
                                    ? tile.stepUnpacked(b, sofar, first, tokenActs, count)

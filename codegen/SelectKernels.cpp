@@ -7,6 +7,7 @@
 
 #include "codegen/CodegenPasses.h"
 #include "codegen/KernelTable.h"
+#include "codegen/Lowering.h"
 #include "dialect/HeadScreen.h"
 #include "dialect/Product.h"
 
@@ -39,8 +40,8 @@ public:
     WalkResult result = getOperation().walk([&](Operation *op) {
       ternary::Product product(op);
       LogicalResult selected = product ? select(product, *parsed) : success();
-      if (auto head = dyn_cast<ternary::HeadOp>(op); head && head.getScreen())
-        selectScreen(head, *parsed);
+      if (auto head = dyn_cast<ternary::HeadOp>(op); head && head.integers())
+        selectHead(head, *parsed);
       return succeeded(selected) ? WalkResult::advance() : WalkResult::interrupt();
     });
     if (result.wasInterrupted())
@@ -49,16 +50,22 @@ public:
 
 private:
   static LogicalResult select(ternary::Product op, const Target &target);
-  static void selectScreen(ternary::HeadOp op, const Target &target);
+  static void selectHead(ternary::HeadOp op, const Target &target);
 };
 
-/// The digits of a screen are two_bit tiles. They are multiplied with two rows at once, the halves
-/// of one token's. Every level has a row for those.
-void SelectKernels::selectScreen(ternary::HeadOp op, const Target &target) {
-  const Packing packing{Packing::Kind::TwoBit, HeadScreen::kRows, HeadScreen::kColumns};
-  const KernelRow *row = selectKernel(target, packing, Acts::Int8, /*gemv=*/false);
-  assert(row && "a level without a gemm kernel of its own and without the portable one");
-  op->setAttr("ternary.gemm", StringAttr::get(op.getContext(), row->name));
+/// Every row of a head's input is two rows of integers, so that products are always of several rows.
+/// Every level has kernels for those.
+void SelectKernels::selectHead(ternary::HeadOp op, const Target &target) {
+  auto type = cast<RankedTensorType>(op.integers().getType());
+  const HeadScreen screen{cast<ternary::ScreenAttr>(type.getEncoding()).getBits()};
+  SmallVector<Attribute> names;
+  for (int64_t part = 0; part < screen.parts(); ++part) {
+    const KernelRow *row =
+        selectKernel(target, screen.packing(part), Acts::Int8, /*gemv=*/false);
+    assert(row && "a level without a gemm kernel of its own and without the portable one");
+    names.push_back(StringAttr::get(op.getContext(), row->name));
+  }
+  op->setAttr(kHeadKernels, ArrayAttr::get(op.getContext(), names));
 }
 
 LogicalResult SelectKernels::select(ternary::Product op, const Target &target) {

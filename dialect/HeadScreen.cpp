@@ -55,10 +55,17 @@ ScreenRow encodeRow(const float *row, int64_t columns, int64_t levels, uint8_t *
 
 } // namespace
 
+float HeadScreen::middleExcess() const {
+  int64_t middles = 0;
+  for (int64_t part = 0; part < parts(); ++part)
+    middles += middle(part) << shift(part);
+  return static_cast<float>(middles) - static_cast<float>(levels()) / 2;
+}
+
 void HeadScreen::encodeBlock(const float *rows, int64_t validRows, int64_t columns,
                              uint8_t *out) const {
   std::vector<uint8_t> codes(kRows * columns, 0);
-  std::vector<float> scales(digits * kRows, 0), errors(kRows), norms(kRows, 0);
+  std::vector<float> scales(parts() * kRows, 0), errors(kRows), norms(kRows, 0);
   for (int64_t r = 0; r < kRows; ++r) {
     errors[r] = std::numeric_limits<float>::infinity();
     if (r >= validRows)
@@ -66,17 +73,18 @@ void HeadScreen::encodeBlock(const float *rows, int64_t validRows, int64_t colum
     ScreenRow row = encodeRow(rows + r * columns, columns, levels(), &codes[r * columns]);
     errors[r] = row.error;
     norms[r] = row.norm;
-    for (int64_t digit = 0; digit < digits; ++digit)
-      scales[digit * kRows + r] = std::ldexp(row.step, static_cast<int>(2 * digit));
+    for (int64_t part = 0; part < parts(); ++part)
+      scales[part * kRows + r] = std::ldexp(row.step, static_cast<int>(shift(part)));
   }
-  const Packing packing{Packing::Kind::TwoBit, kRows, kColumns};
-  std::vector<int8_t> trits(codes.size());
-  for (int64_t digit = 0; digit < digits; ++digit) {
-    // A two_bit code is trit + 1: digits 0 .. 3 go in as -1 .. 2.
-    std::transform(codes.begin(), codes.end(), trits.begin(),
-                   [&](uint8_t code) { return static_cast<int8_t>((code >> 2 * digit & 3) - 1); });
-    packing.encodeBlock(trits.data(), kRows, columns, columns,
-                        out + digit * packing.blockBytes(columns));
+  std::vector<int8_t> integers(codes.size());
+  for (int64_t part = 0; part < parts(); ++part) {
+    // Codes 0 .. 3 of two_bit go in as -1 .. 2.
+    const Packing packed = packing(part);
+    const int mask = packed.kind == Packing::Kind::TwoBit ? 3 : 63;
+    std::transform(codes.begin(), codes.end(), integers.begin(), [&](uint8_t code) {
+      return static_cast<int8_t>((code >> shift(part) & mask) + packed.least());
+    });
+    packed.encodeBlock(integers.data(), kRows, columns, columns, out + partOffset(part, columns));
   }
   auto place = [&](int64_t offset, const std::vector<float> &values) {
     std::memcpy(out + offset, values.data(), values.size() * sizeof(float));
@@ -84,4 +92,58 @@ void HeadScreen::encodeBlock(const float *rows, int64_t validRows, int64_t colum
   place(scalesOffset(columns), scales);
   place(errorsOffset(columns), errors);
   place(normsOffset(columns), norms);
+}
+
+//===----------------------------------------------------------------------===//
+// The rule of products, one operation at a time, as codegen/LowerHead.cpp has them
+//===----------------------------------------------------------------------===//
+
+/// To an integer, ties to even, of a float below 2^22.
+static float roundedToInteger(float value) {
+  constexpr float kRounder = 12582912.0f;
+  return value + kRounder - kRounder;
+}
+
+SplitRow::SplitRow(const float *x, int64_t columns) : high(columns), low(columns) {
+  float largest = 1e-30f, poison = 0;
+  for (int64_t k = 0; k < columns; ++k) {
+    const float size = std::fabs(x[k]);
+    largest = size > largest ? size : largest;
+    poison = poison + x[k] * 0.0f;
+  }
+  step = largest / kLargest;
+  const float unit = 1 / step;
+  int32_t highs = 0, lows = 0;
+  for (int64_t k = 0; k < columns; ++k) {
+    float place = x[k] * unit;
+    place = place > -kLargest ? place : -kLargest;
+    place = kLargest > place ? place : kLargest;
+    const float whole = roundedToInteger(place);
+    const float upper = roundedToInteger(whole * (1 / kRadix));
+    high[k] = static_cast<int8_t>(upper);
+    low[k] = static_cast<int8_t>(whole - upper * kRadix);
+    highs += high[k];
+    lows += low[k];
+  }
+  sum = static_cast<float>(highs) * (step * kRadix) + static_cast<float>(lows) * step + poison;
+}
+
+float HeadScreen::product(const SplitRow &x, const float *row) const {
+  const auto columns = static_cast<int64_t>(x.high.size());
+  std::vector<uint8_t> codes(columns);
+  const float step = encodeRow(row, columns, levels(), codes.data()).step;
+  float total = step * x.sum * middleExcess();
+  for (int64_t part = 0; part < parts(); ++part) {
+    const float scale = std::ldexp(step, static_cast<int>(shift(part)));
+    const int mask = packing(part).kind == Packing::Kind::TwoBit ? 3 : 63;
+    int32_t highs = 0, lows = 0;
+    for (int64_t k = 0; k < columns; ++k) {
+      const int code = (codes[k] >> shift(part) & mask) - static_cast<int>(middle(part));
+      highs += code * x.high[k];
+      lows += code * x.low[k];
+    }
+    total = total + static_cast<float>(highs) * scale * (x.step * SplitRow::kRadix);
+    total = total + static_cast<float>(lows) * scale * x.step;
+  }
+  return total;
 }

@@ -7,6 +7,7 @@
 
 #include "dialect/InterpreterOps.h"
 
+#include "dialect/HeadScreen.h"
 #include "dialect/Semantics.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -188,10 +189,18 @@ static Expected<Results> evaluate(HeadOp op, Operands in) {
   Expected<Tensor> out = makeTensor(op, op.getType(), {rows, vocabulary});
   if (!out)
     return out.takeError();
-  for (int64_t row = 0; row < rows; ++row)
+  for (int64_t row = 0; row < rows; ++row) {
+    const float *x = input.f32.data() + row * k, *weights = table.f32.data();
+    float *logits = (*out)->f32.data() + row * vocabulary;
+    if (ScreenAttr encoding = op.integerTable()) {
+      const SplitRow split(x, k);
+      for (int64_t v = 0; v < vocabulary; ++v)
+        logits[v] = HeadScreen{encoding.getBits()}.product(split, weights + v * k);
+      continue;
+    }
     for (int64_t v = 0; v < vocabulary; ++v)
-      (*out)->f32[row * vocabulary + v] =
-          semantics::rowDot(input.f32.data() + row * k, table.f32.data() + v * k, k);
+      logits[v] = semantics::rowDot(x, weights + v * k, k);
+  }
   return Results{*out};
 }
 

@@ -237,6 +237,61 @@ static bool decodeColumns(const Packing &packing, const uint8_t *in, int64_t val
   return good;
 }
 
+//===----------------------------------------------------------------------===//
+// Integers of six bits
+//===----------------------------------------------------------------------===//
+
+/// Calls visit(at, width, lane) for each row of each tile of a block: the tile has `width` integers
+/// of the row, from `at` on (none of padding rows); `lane` is its first byte in plane 0.
+template <typename Visit>
+static void eachSixBitLane(const Packing &packing, int64_t validRows, int64_t columns,
+                           int64_t stride, Visit visit) {
+  for (int64_t tile = 0; tile < packing.kTiles(columns); ++tile)
+    for (int64_t row = 0; row < packing.rows; ++row) {
+      const int64_t first = tile * packing.k;
+      const int64_t width = row < validRows ? std::min(packing.k, columns - first) : 0;
+      visit(std::min(row, validRows) * stride + first, width,
+            tile * packing.tileBytes() + row * 4);
+    }
+}
+
+static void encodeSixBit(const Packing &packing, const int8_t *integers, int64_t validRows,
+                         int64_t columns, int64_t stride, uint8_t *out) {
+  eachSixBitLane(packing, validRows, columns, stride, [&](int64_t at, int64_t width, int64_t lane) {
+    for (int64_t j = 0; j < 4; ++j) {
+      int codes[4];
+      for (int64_t slot = 0; slot < 4; ++slot)
+        codes[slot] = (4 * slot + j < width ? integers[at + 4 * slot + j] : 0) - packing.least();
+      for (int64_t plane = 0; plane < 3; ++plane)
+        out[lane + plane * packing.rows * 4 + j] =
+            static_cast<uint8_t>(codes[plane] | (codes[3] >> 2 * plane & 3) << 6);
+    }
+  });
+}
+
+static bool decodeSixBit(const Packing &packing, const uint8_t *in, int64_t validRows,
+                         int64_t columns, int64_t stride, int8_t *integers) {
+  bool good = true;
+  eachSixBitLane(packing, validRows, columns, stride, [&](int64_t at, int64_t width, int64_t lane) {
+    for (int64_t j = 0; j < 4; ++j) {
+      int codes[4] = {};
+      for (int64_t plane = 0; plane < 3; ++plane) {
+        const int byte = in[lane + plane * packing.rows * 4 + j];
+        codes[plane] = byte & 63;
+        codes[3] |= byte >> 6 << 2 * plane;
+      }
+      for (int64_t slot = 0; slot < 4; ++slot) {
+        const int integer = codes[slot] + packing.least();
+        if (4 * slot + j < width)
+          integers[at + 4 * slot + j] = static_cast<int8_t>(integer);
+        else
+          good &= integer == 0;
+      }
+    }
+  });
+  return good;
+}
+
 void Packing::encodeBlock(const int8_t *trits, int64_t validRows, int64_t columns, int64_t stride,
                           uint8_t *out) const {
   assert(k == (kind == Kind::Base3 ? 20 : 16) && "a packing's kind fixes its tile width");
@@ -250,6 +305,8 @@ void Packing::encodeBlock(const int8_t *trits, int64_t validRows, int64_t column
     return encodeRows(*this, trits, validRows, columns, stride, out);
   case Kind::TwoBitColumns:
     return encodeColumns(*this, trits, validRows, columns, stride, out);
+  case Kind::SixBit:
+    return encodeSixBit(*this, trits, validRows, columns, stride, out);
   }
 }
 
@@ -266,6 +323,8 @@ bool Packing::decodeBlock(const uint8_t *in, int64_t validRows, int64_t columns,
     return decodeRows(*this, in, validRows, columns, stride, trits);
   case Kind::TwoBitColumns:
     return decodeColumns(*this, in, validRows, columns, stride, trits);
+  case Kind::SixBit:
+    return decodeSixBit(*this, in, validRows, columns, stride, trits);
   }
   return false;
 }

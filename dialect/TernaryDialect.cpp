@@ -145,9 +145,9 @@ LogicalResult ScalesAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementTy
   return success();
 }
 
-LogicalResult ScreenAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t digits) {
-  if (digits < 2 || digits > 3)
-    return emitError() << "expected a screen of 2 or 3 digits, got " << digits;
+LogicalResult ScreenAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t bits) {
+  if (bits != 6 && bits != 8)
+    return emitError() << "expected a screen of 6 or 8 bits, got " << bits;
   return success();
 }
 

@@ -141,15 +141,15 @@ def Ternary_ScalesAttr : Ternary_Attr<"Scales", "scales", [
 
 def Ternary_ScreenAttr : Ternary_Attr<"Screen", "screen", [
     DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
-  let summary = "encoding of a coarse copy of a head's table";
+  let summary = "encoding of a head's table in integers";
   let description = [{
-    `tensor<VxKxbf16, #ternary.screen<digits = 3>>` has the values of the table, but lies in the
-    weight section as integers of `digits` base-4 digits with bounds of what they leave out
+    `tensor<VxKxbf16, #ternary.screen<bits = 6>>` has the values of the table, but lies in the
+    weight section as integers of `bits` bits with bounds of what they leave out
     (`dialect/HeadScreen.h` has the layout). `ternary.head` uses it to find which rows can have the
-    largest logit. K is at most 16384, `digits` 2 or 3.
+    largest logit, or instead of the table. K is at most 16384, `bits` 6 or 8.
   }];
-  let parameters = (ins "int64_t":$digits);
-  let assemblyFormat = "`<` `digits` `=` $digits `>`";
+  let parameters = (ins "int64_t":$bits);
+  let assemblyFormat = "`<` `bits` `=` $bits `>`";
   let genVerifyDecl = 1;
 }
 

@@ -497,7 +497,14 @@ LogicalResult EmbeddingOp::verify() {
       failed(checkSize(*this, "result rows", dim(getIds().getType(), 0), dim(result, 0))) ||
       failed(checkSize(*this, "result columns", dim(table, 1), dim(result, 1))))
     return failure();
+  if (auto type = dyn_cast<RankedTensorType>(table); type && type.getEncoding())
+    return emitOpError("expected a table of floats as they are, got ") << table;
   return success();
+}
+
+ScreenAttr HeadOp::integerTable() {
+  auto type = dyn_cast<RankedTensorType>(getTable().getType());
+  return type ? dyn_cast_if_present<ScreenAttr>(type.getEncoding()) : ScreenAttr();
 }
 
 LogicalResult HeadOp::verify() {
@@ -510,6 +517,8 @@ LogicalResult HeadOp::verify() {
     return failure();
   if (!getScreen())
     return success();
+  if (integerTable())
+    return emitOpError("expected a screen only of a table of floats, got ") << table;
   auto whole = cast<RankedTensorType>(table),
        screen = dyn_cast<RankedTensorType>(getScreen().getType());
   if (!screen || screen.getShape() != whole.getShape() ||

@@ -438,14 +438,20 @@ def Ternary_HeadOp : Ternary_Op<"head", [Pure]> {
     `out[m, v] = dot(x[m, :], float(table[v, :]))`, the dot by the row rule.
 
     `screen` is the same table again, encoded as `#ternary.screen`. It changes no logit: where a call
-    wants only the largest logit of one row, compiled code reads the screen and only those rows
+    wants only the largest logit of each row, compiled code reads the screen and only those rows
     of the table that it cannot rule out.
+
+    `table` itself may be encoded as `#ternary.screen`. Then `out` is the product in integers of
+    `HeadScreen::product` (`dialect/HeadScreen.h`): the row rule takes no part in it, and all
+    targets agree bit for bit.
 
     Example:
     ```mlir
     %l = ternary.head %x, %e : tensor<?x512xf32>, tensor<4096x512xbf16> -> tensor<?x4096xf32>
-    %l = ternary.head %x, %e screen(%c : tensor<4096x512xbf16, #ternary.screen<digits = 3>>)
+    %l = ternary.head %x, %e screen(%c : tensor<4096x512xbf16, #ternary.screen<bits = 6>>)
       : tensor<?x512xf32>, tensor<4096x512xbf16> -> tensor<?x4096xf32>
+    %l = ternary.head %x, %c
+      : tensor<?x512xf32>, tensor<4096x512xbf16, #ternary.screen<bits = 6>> -> tensor<?x4096xf32>
     ```
   }];
   let arguments = (ins Ternary_F32Tensor:$input, Ternary_FloatTensor:$table,
@@ -458,6 +464,13 @@ def Ternary_HeadOp : Ternary_Op<"head", [Pure]> {
   let assemblyFormat = [{
     $input `,` $table (`screen` `(` $screen^ `:` type($screen) `)`)? attr-dict
     `:` type($input) `,` type($table) `->` type($result)
+  }];
+  let extraClassDeclaration = [{
+    /// The encoding of a table in integers, null for one of floats.
+    ScreenAttr integerTable();
+    /// What compiled code multiplies as integers: such a table, or the screen; null if there is
+    /// neither.
+    ::mlir::Value integers() { return integerTable() ? getTable() : getScreen(); }
   }];
   let hasVerifier = 1;
 }

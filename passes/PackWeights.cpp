@@ -44,7 +44,7 @@ std::optional<int64_t> tern::packedWeightBytes(RankedTensorType type) {
   if (auto encoding = dyn_cast_if_present<ScalesAttr>(type.getEncoding()))
     return roundUp(rows, encoding.getRows()) * columns * (type.getElementTypeBitWidth() / 8);
   if (auto encoding = dyn_cast_if_present<ScreenAttr>(type.getEncoding()))
-    return HeadScreen{encoding.getDigits()}.packedBytes(rows, columns);
+    return HeadScreen{encoding.getBits()}.packedBytes(rows, columns);
   if (!isa<Float32Type, Float16Type, BFloat16Type>(type.getElementType()) || type.getEncoding())
     return std::nullopt;
   return rows * paddedRow(columns) * (type.getElementTypeBitWidth() / 8);

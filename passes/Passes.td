@@ -193,7 +193,7 @@ def ScreenHead : Ternary_Pass<"screen-head"> {
     // before
     %l = ternary.head %x, %e : ...
     // after
-    ternary.weight @embed.screen : tensor<128256x2560xbf16, #ternary.screen<digits = 3>> from [...]
+    ternary.weight @embed.screen : tensor<128256x2560xbf16, #ternary.screen<bits = 6>> from [...]
     %c = ternary.load @embed.screen : ...
     %l = ternary.head %x, %e screen(%c : ...) : ...
     ```
@@ -202,7 +202,7 @@ def ScreenHead : Ternary_Pass<"screen-head"> {
     fewer bytes than `min-bytes` or of more than 16384 columns.
   }];
   let options = [
-    Option<"digits", "digits", "int64_t", "3", "Base-4 digits of a screen's integers: 2 or 3">,
+    Option<"bits", "bits", "int64_t", "6", "Bits of a screen's integers: 6 or 8">,
     Option<"minBytes", "min-bytes", "int64_t", "33554432", "Smallest table that gets a screen">
   ];
 }

@@ -30,7 +30,7 @@ void tern::buildPrepare(OpPassManager &passes, const PrepareOptions &options) {
   choice.shapes.assign(options.shapes.begin(), options.shapes.end());
   passes.addPass(createChoosePacking(choice));
   if (options.screenBytes >= 0)
-    passes.addPass(createScreenHead(ScreenHeadOptions{/*digits=*/3, options.screenBytes}));
+    passes.addPass(createScreenHead(ScreenHeadOptions{/*bits=*/6, options.screenBytes}));
   passes.addPass(createPackWeights());
   passes.addPass(createPlanMemory(PlanMemoryOptions{options.maxRows}));
   passes.addPass(createVerifyPacked());

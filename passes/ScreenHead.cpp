@@ -24,8 +24,8 @@ struct ScreenHead : tern::impl::ScreenHeadBase<ScreenHead> {
   using ScreenHeadBase::ScreenHeadBase;
 
   void runOnOperation() override {
-    if (digits < 2 || digits > 3) {
-      getOperation().emitError("expected a screen of 2 or 3 digits, got ") << digits.getValue();
+    if (bits != 6 && bits != 8) {
+      getOperation().emitError("expected a screen of 6 or 8 bits, got ") << bits.getValue();
       return signalPassFailure();
     }
     SymbolTable symbols(getOperation());
@@ -53,7 +53,7 @@ private:
     auto weight = symbols.lookup<WeightOp>(load.getWeight());
     auto table = cast<RankedTensorType>(weight.getType());
     auto type = RankedTensorType::get(table.getShape(), table.getElementType(),
-                                      ScreenAttr::get(&getContext(), digits));
+                                      ScreenAttr::get(&getContext(), bits));
     WeightOp &screen = screens[weight];
     if (!screen) {
       screen = cast<WeightOp>(weight->clone());

@@ -35,7 +35,7 @@ public:
     if (auto attribute = dyn_cast_if_present<ScalesAttr>(type.getEncoding()))
       scaleRows = attribute.getRows();
     if (auto attribute = dyn_cast_if_present<ScreenAttr>(type.getEncoding()))
-      screen = HeadScreen{attribute.getDigits()};
+      screen = HeadScreen{attribute.getBits()};
     int64_t block = packing     ? packing->rows
                     : scaleRows ? scaleRows
                     : screen    ? HeadScreen::kRows

@@ -58,7 +58,7 @@ static Status checkVariant(const tern_variant_t &variant, uint32_t index) {
   for (uint64_t i = 0; i < variant.kernel_count; ++i) {
     const tern_kernel_t &kernel = variant.kernels[i];
     const uint32_t k = kernel.packing == 1 ? 20 : 16;
-    if (!kernel.name || !kernel.run || kernel.packing > 3 || kernel.rows == 0 ||
+    if (!kernel.name || !kernel.run || kernel.packing > 4 || kernel.rows == 0 ||
         kernel.rows > 256 || kernel.k != k)
       return corrupt(format("descriptor: kernel %" PRIu64
                             " of level %s is implausible: packing %u, "

@@ -57,7 +57,7 @@ constexpr int64_t kMostGroups = 3;
 /// Activation rows are padded to whole tiles of every packing.
 constexpr int64_t kActsStride = 320;
 constexpr uint32_t kFloatActs = 1, kGroupActs = 2; // of tern_kernel_t
-constexpr uint32_t kTwoBitRows = 2, kTwoBitColumns = 3;
+constexpr uint32_t kTwoBitRows = 2, kTwoBitColumns = 3, kSixBit = 4;
 constexpr float kUntouched = 12345.0f;
 
 struct Product {
@@ -66,15 +66,30 @@ struct Product {
   float *expected;
 };
 
-int8_t *makeBytes(int64_t m, int64_t columns, int64_t group, int32_t *offsets, Pieces &pieces,
-                  Noise &random) {
+/// What a packing holds, and the activations its kernels take.
+struct Range {
+  int32_t least, most, leastAct, mostAct;
+  int8_t value(Noise &random) const {
+    return int8_t(int32_t(random.next() % uint32_t(most - least + 1)) + least);
+  }
+  int8_t act(Noise &random) const {
+    return int8_t(int32_t(random.next() % uint32_t(mostAct - leastAct + 1)) + leastAct);
+  }
+};
+
+Range rangeOf(uint32_t packing) {
+  return packing == kSixBit ? Range{-32, 31, -63, 63} : Range{-1, 1, -128, 127};
+}
+
+int8_t *makeBytes(int64_t m, int64_t columns, int64_t group, const Range &range, int32_t *offsets,
+                  Pieces &pieces, Noise &random) {
   int8_t *acts = pieces.take<int8_t>(m * kActsStride);
   int64_t groups = (columns + group - 1) / group;
   for (int64_t row = 0; row < m; ++row)
     for (int64_t k = 0; k < columns; ++k) {
-      int8_t value = row == 1 ? -128 : int8_t(random.next() % 256 - 128);
+      int8_t value = row == 1 ? int8_t(range.leastAct) : range.act(random);
       acts[row * kActsStride + k] = value;
-      offsets[row * groups + k / group] -= value;
+      offsets[row * groups + k / group] += range.least * value;
     }
   return acts;
 }
@@ -91,13 +106,15 @@ float *makeFloats(int64_t m, int64_t columns, Pieces &pieces, Noise &random) {
 Product makeProduct(const tern_kernel_t &kernel, int64_t m, int64_t groups, Pieces &pieces,
                     Noise &random) {
   int64_t columns = kTiles * kernel.k, n = kBlocks * kernel.rows, padding = groups == 1 ? 5 : 0;
+  const Range range = rangeOf(kernel.packing);
   Product product = {};
   int8_t *trits = product.trits = pieces.take<int8_t>(n * columns);
   for (int64_t i = 0; i < n * columns; ++i)
     trits[i] = i % columns >= columns - padding        ? 0
-               : i % (kernel.rows * columns) < columns ? 1 // the largest sums a row can have
-                                                       : int8_t(random.next() % 3) - 1;
-  int64_t blockBytes = kTiles * kernel.rows * 4;
+               : i % (kernel.rows * columns) < columns
+                   ? int8_t(range.most) // the largest sums a row can have
+                   : range.value(random);
+  int64_t blockBytes = kTiles * kernel.rows * (kernel.packing == kSixBit ? 12 : 4);
   uint8_t *weight = pieces.take<uint8_t>(kBlocks * blockBytes);
   for (int64_t b = 0; b < kBlocks; ++b)
     packBlock(kernel.packing, kernel.rows, kTiles, trits + b * kernel.rows * columns,
@@ -106,7 +123,8 @@ Product makeProduct(const tern_kernel_t &kernel, int64_t m, int64_t groups, Piec
   int64_t actsStride = kActsStride * (floats ? 4 : 1);
   int32_t *offsets = pieces.take<int32_t>(m * groups);
   void *acts = floats ? static_cast<void *>(makeFloats(m, columns - padding, pieces, random))
-                      : makeBytes(m, columns - padding, columns / groups, offsets, pieces, random);
+                      : makeBytes(m, columns - padding, columns / groups, range, offsets, pieces,
+                                  random);
   // A row of the weight has one scale for all groups in some products where it may.
   int64_t scaleGroups = kernel.acts == kGroupActs && m == 1 ? 1 : groups;
   int64_t rowScaleCount = m * (kernel.acts == kGroupActs ? groups : 1);
@@ -184,6 +202,18 @@ static void packColumns(uint32_t rows, int64_t columns, const int8_t *trits, uin
     }
 }
 
+/// Bytes of three columns' codes, whose upper bits are the fourth's.
+static void packSixBit(uint32_t rows, int64_t tiles, const int8_t *values, uint8_t *out) {
+  for (int64_t tile = 0; tile < tiles; ++tile)
+    for (int64_t plane = 0; plane < 3; ++plane)
+      for (uint32_t row = 0; row < rows; ++row)
+        for (int64_t j = 0; j < 4; ++j) {
+          const int8_t *first = values + (row * tiles + tile) * 16 + j;
+          uint32_t own = uint32_t(first[4 * plane] + 32), last = uint32_t(first[12] + 32);
+          *out++ = uint8_t(own | (last >> 2 * plane & 3) << 6);
+        }
+}
+
 void tern::packBlock(uint32_t packing, uint32_t rows, int64_t tiles, const int8_t *trits,
                      uint8_t *out) {
   if (packing == kTwoBitRows) {
@@ -193,6 +223,8 @@ void tern::packBlock(uint32_t packing, uint32_t rows, int64_t tiles, const int8_
   }
   if (packing == kTwoBitColumns)
     return packColumns(rows, tiles * 16, trits, out);
+  if (packing == kSixBit)
+    return packSixBit(rows, tiles, trits, out);
   int64_t digits = packing == 0 ? 4 : 5, k = digits * 4;
   for (int64_t tile = 0; tile < tiles; ++tile)
     for (uint32_t row = 0; row < rows; ++row)

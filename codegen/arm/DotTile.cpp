@@ -93,6 +93,23 @@ public:
   }
 };
 
+/// The codes 0 .. 63 of each column slot of four packing rows of a six_bit tile, whose first bytes
+/// are at `tile`.
+Values unpackSixBit(KernelBuilder &b, Value tile) {
+  VectorType bytes = b.vec(16, 8);
+  constexpr int64_t kPlaneParts = 4; // of 16 bytes
+  Values codes;
+  Value last;
+  for (int64_t plane = 0; plane < 3; ++plane) {
+    Value fields = loadFields(b, tile, kPlaneParts * plane);
+    codes.push_back(b.bitAnd(fields, b.splat(bytes, 63)));
+    Value part = b.shiftLeft(b.shiftRight(fields, 6), 2 * plane);
+    last = last ? b.bitOr(last, part) : part;
+  }
+  codes.push_back(last);
+  return codes;
+}
+
 /// GEMM: four packing rows are unpacked once for all token rows; one accumulator each.
 class TwoBitBlockDot : public DotTile {
 public:
@@ -104,7 +121,7 @@ public:
 
   Values step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts, int64_t,
               int64_t) const override {
-    Values codes = unpack(b, loadFields(b, tile, 0)), next(state);
+    Values codes = this->codes(b, tile), next(state);
     for (auto [sum, row] : llvm::zip_equal(next, acts)) {
       Value x = loadActs(b, row);
       for (int64_t slot = 0; slot < kSlots; ++slot)
@@ -114,6 +131,16 @@ public:
   }
 
   Values finish(KernelBuilder &, ValueRange state) const override { return Values(state); }
+
+protected:
+  /// Of each column slot, signed.
+  virtual Values codes(KernelBuilder &b, Value tile) const {
+    return unpack(b, loadFields(b, tile, 0));
+  }
+};
+
+class SixBitBlockDot : public TwoBitBlockDot {
+  Values codes(KernelBuilder &b, Value tile) const override { return unpackSixBit(b, tile); }
 };
 
 /// GEMM by smmla: products of 2 token rows and 2 packing rows, 8 columns deep. Unpacking codes into
@@ -233,7 +260,9 @@ private:
 /// 128 of them, 32 tiles, stay within -32768 .. 32512.
 class TwoBitNeon : public DotTile {
 public:
-  explicit TwoBitNeon(int64_t parts) : DotTile(kLanes, parts) { maxTiles = 32; }
+  explicit TwoBitNeon(int64_t parts, int64_t tiles = 32) : DotTile(kLanes, parts) {
+    maxTiles = tiles;
+  }
 
   /// 16-bit sums, four a row, [token][part][lower or upper pair of rows].
   Values start(KernelBuilder &b, int64_t tokens, ValueRange) const override {
@@ -244,7 +273,7 @@ public:
               int64_t) const override {
     SmallVector<Values> codes;
     for (int64_t part = 0; part < parts; ++part)
-      codes.push_back(unpack(b, loadFields(b, tile, part)));
+      codes.push_back(this->codes(b, tile, part));
     Values next(state);
     for (int64_t slot = 0; slot < kSlots; ++slot)
       for (auto [token, row] : llvm::enumerate(acts)) {
@@ -269,11 +298,28 @@ public:
     return totals;
   }
 
+protected:
+  virtual Values codes(KernelBuilder &b, Value tile, int64_t part) const {
+    return unpack(b, loadFields(b, tile, part));
+  }
+
 private:
   static Value product(KernelBuilder &b, Value codes, Value x, int64_t pair) {
     SmallVector<int64_t> half = llvm::to_vector(llvm::seq<int64_t>(8 * pair, 8 * pair + 8));
     return b.intrinsic("llvm.aarch64.neon.smull.v8i16", b.vec(8, 16),
                        {shuffle(b, codes, codes, half), shuffle(b, x, x, half)});
+  }
+};
+
+/// A code 0 .. 63 times an activation -63 .. 63 is at most 3969, and eight of them, two tiles,
+/// 31752.
+class SixBitNeon : public TwoBitNeon {
+public:
+  SixBitNeon() : TwoBitNeon(/*parts=*/1, /*tiles=*/2) {}
+
+protected:
+  Values codes(KernelBuilder &b, Value tile, int64_t) const override {
+    return unpackSixBit(b, tile);
   }
 };
 
@@ -293,6 +339,14 @@ std::unique_ptr<DotTile> makeDotTile_two_bit_dotprod(int64_t mr) {
 /// half a tile at a time, so that the unpacked codes and all sums fit 32 registers.
 std::unique_ptr<DotTile> makeDotTile_two_bit_neon(int64_t mr) {
   return std::make_unique<TwoBitNeon>(/*parts=*/mr == 1 ? 4 : 2);
+}
+
+std::unique_ptr<DotTile> makeDotTile_six_bit_dotprod(int64_t) {
+  return std::make_unique<SixBitBlockDot>();
+}
+
+std::unique_ptr<DotTile> makeDotTile_six_bit_neon(int64_t) {
+  return std::make_unique<SixBitNeon>();
 }
 
 } // namespace tern

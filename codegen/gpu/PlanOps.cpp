@@ -240,6 +240,8 @@ LogicalResult PlanBuilder::lower(ternary::EmbeddingOp op) {
 }
 
 LogicalResult PlanBuilder::lower(ternary::HeadOp op) {
+  if (op.integerTable())
+    return op.emitOpError("expected a table of floats for a GPU, got ") << op.getTable().getType();
   const GpuPlace input = place(op.getInput()), table = place(op.getTable());
   if (failed(placeResults(op, input.rows)))
     return failure();

@@ -33,13 +33,13 @@ BytePair widenSigned(KernelBuilder &b, Value halves) {
   return {b.shiftRightArithmetic(b.shiftLeft(halves, 8), 8), b.shiftRightArithmetic(halves, 8)};
 }
 
-/// What both packings share. The state is one vector of 16-bit sums a token.
+/// What the packings share. The state is one vector of 16-bit sums a token.
 class PortableTile : public DotTile {
 public:
-  /// Each column slot adds two products of a code (0 .. 2) and an activation (-128 .. 127) to a
-  /// 16-bit lane, at least -512 and at most 508: 64 slots stay within -32768 .. 32512.
-  explicit PortableTile(int64_t slots) : DotTile(kLanes), slots(slots) {
-    maxTiles = 64 / slots;
+  /// Each column slot adds two products to a 16-bit lane. Of a code 0 .. 2 and an activation -128 ..
+  /// 127 they are at least -512 and at most 508: 64 slots stay within -32768 .. 32512.
+  explicit PortableTile(int64_t slots, int64_t slotsAtOnce = 64) : DotTile(kLanes), slots(slots) {
+    maxTiles = slotsAtOnce / slots;
     plain = true;
   }
 
@@ -50,7 +50,7 @@ public:
   Values step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts, int64_t,
               int64_t) const override {
     VectorType halves = b.vec(2 * kLanes, 16);
-    SmallVector<BytePair> codes = unpack(b, b.load(halves, tile, 4));
+    SmallVector<BytePair> codes = unpack(b, tile, halves);
     Values next(state);
     for (int64_t slot = 0; slot < slots; ++slot)
       for (auto [sum, row] : llvm::zip_equal(next, acts)) {
@@ -72,8 +72,8 @@ public:
   }
 
 protected:
-  /// Codes 0 .. 2 of each column slot.
-  virtual SmallVector<BytePair> unpack(KernelBuilder &b, Value halves) const = 0;
+  /// Codes of each column slot, from what `tile` has of this pass's rows, in vectors of `type`.
+  virtual SmallVector<BytePair> unpack(KernelBuilder &b, Value tile, VectorType type) const = 0;
 
 private:
   static constexpr int64_t kLanes = 4;
@@ -84,8 +84,8 @@ class PortableTwoBit : public PortableTile {
 public:
   PortableTwoBit() : PortableTile(/*slots=*/4) {}
 
-  SmallVector<BytePair> unpack(KernelBuilder &b, Value halves) const override {
-    Value mask = b.splat(cast<VectorType>(halves.getType()), 3);
+  SmallVector<BytePair> unpack(KernelBuilder &b, Value tile, VectorType type) const override {
+    Value halves = b.load(type, tile, 4), mask = b.splat(type, 3);
     SmallVector<BytePair> codes;
     for (int64_t slot = 0; slot < 4; ++slot)
       codes.push_back({b.bitAnd(b.shiftRight(halves, 2 * slot), mask),
@@ -98,8 +98,8 @@ class PortableBase3 : public PortableTile {
 public:
   PortableBase3() : PortableTile(/*slots=*/5) {}
 
-  SmallVector<BytePair> unpack(KernelBuilder &b, Value halves) const override {
-    BytePair bytes = widenUnsigned(b, halves);
+  SmallVector<BytePair> unpack(KernelBuilder &b, Value tile, VectorType type) const override {
+    BytePair bytes = widenUnsigned(b, b.load(type, tile, 4));
     Values even = digits(b, bytes.even), odd = digits(b, bytes.odd);
     SmallVector<BytePair> codes;
     for (auto [left, right] : llvm::zip_equal(even, odd))
@@ -143,7 +143,31 @@ private:
   }
 };
 
+/// Two products of a code 0 .. 63 and an activation -63 .. 63 are at most 7938, those of the four
+/// slots of a tile 31752.
+class PortableSixBit : public PortableTile {
+public:
+  PortableSixBit() : PortableTile(/*slots=*/4, /*slotsAtOnce=*/4) {}
+
+  SmallVector<BytePair> unpack(KernelBuilder &b, Value tile, VectorType type) const override {
+    SmallVector<BytePair> codes;
+    Value even = b.splat(type, 0), odd = even, mask = b.splat(type, 63);
+    for (int64_t plane = 0; plane < 3; ++plane) {
+      BytePair bytes = widenUnsigned(b, b.load(type, b.offset(tile, 64 * plane), 4));
+      codes.push_back({b.bitAnd(bytes.even, mask), b.bitAnd(bytes.odd, mask)});
+      even = b.bitOr(even, b.shiftLeft(b.shiftRight(bytes.even, 6), 2 * plane));
+      odd = b.bitOr(odd, b.shiftLeft(b.shiftRight(bytes.odd, 6), 2 * plane));
+    }
+    codes.push_back({even, odd});
+    return codes;
+  }
+};
+
 } // namespace
+
+std::unique_ptr<DotTile> makeDotTile_six_bit_portable(int64_t) {
+  return std::make_unique<PortableSixBit>();
+}
 
 std::unique_ptr<DotTile> makeDotTile_two_bit_portable(int64_t) {
   return std::make_unique<PortableTwoBit>();

@@ -908,9 +908,25 @@ func.func @quantize_rows_gain_alone(%x: tensor<?x32xf32>, %g: tensor<32xf32>) {
 
 // -----
 
-func.func @head_screen_shape(%x: tensor<?x4xf32>, %t: tensor<8x4xf32>, %s: tensor<16x4xf32, #ternary.screen<digits = 3>>) {
-  // expected-error @below {{expected a screen of type 'tensor<8x4xf32>' with the encoding #ternary.screen, got 'tensor<16x4xf32, #ternary.screen<digits = 3>>'}}
-  %y = ternary.head %x, %t screen(%s : tensor<16x4xf32, #ternary.screen<digits = 3>>) : tensor<?x4xf32>, tensor<8x4xf32> -> tensor<?x8xf32>
+func.func @head_screen_of_screen(%x: tensor<?x4xf32>, %t: tensor<8x4xf32, #ternary.screen<bits = 6>>) {
+  // expected-error @below {{expected a screen only of a table of floats, got 'tensor<8x4xf32, #ternary.screen<bits = 6>>'}}
+  %y = ternary.head %x, %t screen(%t : tensor<8x4xf32, #ternary.screen<bits = 6>>) : tensor<?x4xf32>, tensor<8x4xf32, #ternary.screen<bits = 6>> -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @embedding_of_screen(%i: tensor<?xi32>, %t: tensor<8x4xf32, #ternary.screen<bits = 6>>) {
+  // expected-error @below {{expected a table of floats as they are, got 'tensor<8x4xf32, #ternary.screen<bits = 6>>'}}
+  %y = ternary.embedding %i, %t : tensor<?xi32>, tensor<8x4xf32, #ternary.screen<bits = 6>> -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+func.func @head_screen_shape(%x: tensor<?x4xf32>, %t: tensor<8x4xf32>, %s: tensor<16x4xf32, #ternary.screen<bits = 6>>) {
+  // expected-error @below {{expected a screen of type 'tensor<8x4xf32>' with the encoding #ternary.screen, got 'tensor<16x4xf32, #ternary.screen<bits = 6>>'}}
+  %y = ternary.head %x, %t screen(%s : tensor<16x4xf32, #ternary.screen<bits = 6>>) : tensor<?x4xf32>, tensor<8x4xf32> -> tensor<?x8xf32>
   return
 }
 
@@ -960,18 +976,18 @@ func.func @gated_linear_gate(%a: tensor<?x32xi8>, %s: tensor<?xf32>, %o: tensor<
 
 // -----
 
-// expected-error @below {{expected a screen of 2 or 3 digits, got 4}}
-func.func private @screen_digits(tensor<8x4xf32, #ternary.screen<digits = 4>>)
+// expected-error @below {{expected a screen of 6 or 8 bits, got 4}}
+func.func private @screen_bits(tensor<8x4xf32, #ternary.screen<bits = 4>>)
 
 // -----
 
 // expected-error @below {{expected #ternary.screen on a static matrix of f32, f16 or bf16, got 2 dimensions of 'i8'}}
-func.func private @screen_element(tensor<8x4xi8, #ternary.screen<digits = 3>>)
+func.func private @screen_element(tensor<8x4xi8, #ternary.screen<bits = 6>>)
 
 // -----
 
 // expected-error @below {{expected #ternary.screen on at most 16384 columns, got 16385}}
-func.func private @screen_columns(tensor<8x16385xf32, #ternary.screen<digits = 3>>)
+func.func private @screen_columns(tensor<8x16385xf32, #ternary.screen<bits = 6>>)
 
 // -----
 

@@ -6,7 +6,7 @@
 module attributes {ternary.files = ["model.safetensors"]} {
 
 // CHECK: ternary.weight @table : tensor<4096x512xbf16> from [#ternary.source<file = 0, offset = 64, bytes = 4194304, shape = [4096, 512], encoding = bf16>]
-ternary.weight @screen : tensor<4096x512xbf16, #ternary.screen<digits = 3>> from [#ternary.source<file = 0, offset = 64, bytes = 4194304, shape = [4096, 512], encoding = bf16>]
+ternary.weight @screen : tensor<4096x512xbf16, #ternary.screen<bits = 6>> from [#ternary.source<file = 0, offset = 64, bytes = 4194304, shape = [4096, 512], encoding = bf16>]
 ternary.weight @table : tensor<4096x512xbf16> from [#ternary.source<file = 0, offset = 64, bytes = 4194304, shape = [4096, 512], encoding = bf16>]
 ternary.weight @gain : tensor<512xf32> from [#ternary.source<file = 0, offset = 0, bytes = 1024, shape = [512], encoding = bf16>]
 // CHECK: @packed : tensor<1408x512x!ternary.trit, #ternary.packing<two_bit, rows = 16, k = 16>>
@@ -112,9 +112,11 @@ func.func @transformer(%ids: tensor<?xi32>, %position: index, %rows: index, %cac
   %g = ternary.gated_activation silu %f, %h : tensor<?x512xf32>
   // CHECK: ternary.head
   %l = ternary.head %g, %table : tensor<?x512xf32>, tensor<4096x512xbf16> -> tensor<?x4096xf32>
-  %screen = ternary.load @screen : tensor<4096x512xbf16, #ternary.screen<digits = 3>>
-  // CHECK: ternary.head %{{.*}}, %{{.*}} screen(%{{.*}} : tensor<4096x512xbf16, #ternary.screen<digits = 3>>)
-  %l2 = ternary.head %g, %table screen(%screen : tensor<4096x512xbf16, #ternary.screen<digits = 3>>) : tensor<?x512xf32>, tensor<4096x512xbf16> -> tensor<?x4096xf32>
+  %screen = ternary.load @screen : tensor<4096x512xbf16, #ternary.screen<bits = 6>>
+  // CHECK: ternary.head %{{.*}}, %{{.*}} : tensor<?x512xf32>, tensor<4096x512xbf16, #ternary.screen<bits = 6>>
+  %l3 = ternary.head %g, %screen : tensor<?x512xf32>, tensor<4096x512xbf16, #ternary.screen<bits = 6>> -> tensor<?x4096xf32>
+  // CHECK: ternary.head %{{.*}}, %{{.*}} screen(%{{.*}} : tensor<4096x512xbf16, #ternary.screen<bits = 6>>)
+  %l2 = ternary.head %g, %table screen(%screen : tensor<4096x512xbf16, #ternary.screen<bits = 6>>) : tensor<?x512xf32>, tensor<4096x512xbf16> -> tensor<?x4096xf32>
   return %l : tensor<?x4096xf32>
 }
 

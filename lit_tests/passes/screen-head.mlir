@@ -1,21 +1,21 @@
 // RUN: tern-opt %s --ternary-screen-head='min-bytes=0' --split-input-file | FileCheck %s
-// RUN: tern-opt %s --ternary-screen-head='min-bytes=0 digits=2' --split-input-file | FileCheck %s --check-prefix=TWO
+// RUN: tern-opt %s --ternary-screen-head='min-bytes=0 bits=8' --split-input-file | FileCheck %s --check-prefix=EIGHT
 // RUN: tern-opt %s --ternary-screen-head --split-input-file | FileCheck %s --check-prefix=SMALL
-// RUN: not tern-opt %s --ternary-screen-head='digits=1' --split-input-file 2>&1 | FileCheck %s --check-prefix=DIGITS
-// DIGITS: expected a screen of 2 or 3 digits, got 1
+// RUN: not tern-opt %s --ternary-screen-head='bits=7' --split-input-file 2>&1 | FileCheck %s --check-prefix=BITS
+// BITS: expected a screen of 6 or 8 bits, got 7
 
 // SMALL-NOT: #ternary.screen
 
 // The table has another user, which keeps it. It lies behind all that is read more often.
-// CHECK: ternary.weight @embed.screen : tensor<64x32xbf16, #ternary.screen<digits = 3>> from
+// CHECK: ternary.weight @embed.screen : tensor<64x32xbf16, #ternary.screen<bits = 6>> from
 // CHECK-NEXT: ternary.weight @norm
 // CHECK-NEXT: ternary.weight @embed : tensor<64x32xbf16> from
-// TWO: ternary.weight @embed.screen : tensor<64x32xbf16, #ternary.screen<digits = 2>> from
+// EIGHT: ternary.weight @embed.screen : tensor<64x32xbf16, #ternary.screen<bits = 8>> from
 // CHECK-LABEL: @main
 // CHECK: %[[T:.+]] = ternary.load @embed : tensor<64x32xbf16>
 // CHECK: ternary.embedding %{{.+}}, %[[T]]
 // CHECK: %[[S:.+]] = ternary.load @embed.screen
-// CHECK: ternary.head %{{.+}}, %[[T]] screen(%[[S]] : tensor<64x32xbf16, #ternary.screen<digits = 3>>)
+// CHECK: ternary.head %{{.+}}, %[[T]] screen(%[[S]] : tensor<64x32xbf16, #ternary.screen<bits = 6>>)
 ternary.weight @embed : tensor<64x32xbf16> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [64, 32], encoding = random>]
 ternary.weight @norm : tensor<32xf32> from [#ternary.source<file = 0, offset = 1, bytes = 0, shape = [32], encoding = random>]
 func.func @main(%ids: tensor<?xi32>) -> tensor<?x64xf32> attributes {ternary.entry} {

@@ -231,8 +231,8 @@ std::vector<Target> runnableTargets() {
 TEST(HeadScreen, BoundsHoldWhatTheyLeaveOut) {
   std::mt19937_64 random(1);
   constexpr int64_t kColumns = 100;
-  for (int64_t digits : {2, 3}) {
-    const HeadScreen screen{digits};
+  for (int64_t bits : {6, 8}) {
+    const HeadScreen screen{bits};
     std::vector<float> rows = normals(random, 5 * kColumns, 0.02f);
     std::fill_n(rows.begin() + 2 * kColumns, kColumns, 0.0f);
     std::vector<uint8_t> bytes(screen.blockBytes(kColumns));
@@ -242,14 +242,22 @@ TEST(HeadScreen, BoundsHoldWhatTheyLeaveOut) {
       std::memcpy(&value, bytes.data() + offset + 4 * index, 4);
       return value;
     };
+    std::vector<int64_t> codes(HeadScreen::kRows * kColumns);
+    for (int64_t part = 0; part < screen.parts(); ++part) {
+      const Packing packing = screen.packing(part);
+      std::vector<int8_t> integers(codes.size());
+      // A two_bit code 3 is none of a trit's, but is decoded.
+      const bool trits = packing.decodeBlock(bytes.data() + screen.partOffset(part, kColumns),
+                                             HeadScreen::kRows, kColumns, kColumns,
+                                             integers.data());
+      EXPECT_TRUE(trits || packing.kind == Packing::Kind::TwoBit);
+      for (size_t i = 0; i < codes.size(); ++i)
+        codes[i] += (integers[i] - packing.least()) << screen.shift(part);
+    }
     for (int64_t r = 0; r < 5; ++r) {
       double error = 0, norm = 0, step = at(screen.scalesOffset(kColumns), r);
       for (int64_t k = 0; k < kColumns; ++k) {
-        int64_t code = 0;
-        for (int64_t digit = 0; digit < digits; ++digit) {
-          int64_t tile = (digit * screen.tiles(kColumns) + k / 16) * 64;
-          code |= int64_t(bytes[tile + 4 * r + k % 4] >> (k % 16 / 4 * 2) & 3) << 2 * digit;
-        }
+        const int64_t code = codes[r * kColumns + k];
         double value = rows[r * kColumns + k];
         double meant = step * (double(code) - double(screen.levels()) / 2);
         error += (value - meant) * (value - meant);

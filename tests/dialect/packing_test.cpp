@@ -121,6 +121,38 @@ TEST(Packing, PutsTwoBitCodesWhereTheDescriptionSays) {
             (std::vector<uint8_t>{0x55, 0x55, 0x55, 0x55, 0x55, 0x56, 0x55, 0x55}));
 }
 
+TEST(Packing, PutsSixBitCodesWhereTheDescriptionSays) {
+  const Packing packing{Packing::Kind::SixBit, 1, 16};
+  // Zeros are 32, of which plane 2 has the two upper bits in the fourth slot's name.
+  EXPECT_EQ(encode(packing, std::vector<int8_t>(16, 0), 1, 16),
+            (std::vector<uint8_t>{32, 32, 32, 32, 32, 32, 32, 32, 160, 160, 160, 160}));
+  // Byte 1 of the planes: columns 1, 5 and 9; column 13 is 0b111001 there.
+  std::vector<int8_t> integers(16, -32);
+  integers[1] = -31, integers[5] = 0, integers[9] = 31, integers[13] = 25;
+  EXPECT_EQ(encode(packing, integers, 1, 16),
+            (std::vector<uint8_t>{0, 1 | 1 << 6, 0, 0, 0, 32 | 2 << 6, 0, 0, 0, 63 | 3 << 6, 0, 0}));
+}
+
+TEST(Packing, RoundTripsSixBitIntegers) {
+  std::mt19937 random(25);
+  for (int64_t rows : {1, 5, 16})
+    for (int64_t columns = 0; columns <= 70; ++columns) {
+      const Packing packing{Packing::Kind::SixBit, rows, 16};
+      const int64_t validRows = random() % (rows + 1);
+      std::vector<int8_t> integers(validRows * columns);
+      for (int8_t &integer : integers)
+        integer = static_cast<int8_t>(random() % 64) - 32;
+      std::vector<uint8_t> bytes = encode(packing, integers, validRows, columns);
+      std::vector<int8_t> back(integers.size(), 99);
+      ASSERT_TRUE(packing.decodeBlock(bytes.data(), validRows, columns, columns, back.data()));
+      ASSERT_EQ(back, integers) << columns << " columns, " << validRows << " of " << rows;
+      if (columns % 16 == 0 || validRows == 0)
+        continue;
+      bytes[packing.tileBytes() * (packing.kTiles(columns) - 1) + 2 * 4 * rows + 3] ^= 0x80;
+      EXPECT_FALSE(packing.decodeBlock(bytes.data(), validRows, columns, columns, back.data()));
+    }
+}
+
 TEST(Packing, PutsBase3DigitsWhereTheDescriptionSays) {
   // Digits 2, 2, 2, 2, 2: a = c = 8. Digits 1, 1, 1, 1, 1: a = c = 4.
   EXPECT_EQ(encode(base3(1), std::vector<int8_t>(20, 1), 1, 20), std::vector<uint8_t>(4, 191));

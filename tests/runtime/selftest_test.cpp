@@ -23,14 +23,15 @@ TEST(SelfTest, PacksAsTheDialectDoes) {
   unsigned seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
-  for (Packing::Kind kind : {Packing::Kind::TwoBit, Packing::Kind::Base3})
+  for (Packing::Kind kind : {Packing::Kind::TwoBit, Packing::Kind::Base3, Packing::Kind::SixBit})
     for (int64_t rows : {1, 8, 16, 32})
       for (int64_t tiles : {1, 2, 7}) {
-        Packing packing{kind, rows, kind == Packing::Kind::TwoBit ? 16 : 20};
+        Packing packing{kind, rows, kind == Packing::Kind::Base3 ? 20 : 16};
         int64_t columns = tiles * packing.k;
         std::vector<int8_t> trits(size_t(rows * columns));
         for (int8_t &trit : trits)
-          trit = int8_t(random() % 3) - 1;
+          trit = int8_t(int(random() % unsigned(packing.most() - packing.least() + 1)) +
+                        packing.least());
         std::vector<uint8_t> expected(size_t(packing.blockBytes(columns))), found(expected.size());
         packing.encodeBlock(trits.data(), rows, columns, columns, expected.data());
         packBlock(uint32_t(kind), uint32_t(rows), tiles, trits.data(), found.data());

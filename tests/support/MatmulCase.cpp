@@ -19,6 +19,10 @@ namespace tern::test {
 static constexpr float kCanary = -12345.5f;
 static constexpr size_t kCapacity = size_t(1) << 21;
 
+static int8_t between(std::mt19937 &random, int least, int most) {
+  return static_cast<int8_t>(least + static_cast<int>(random() % unsigned(most - least + 1)));
+}
+
 std::string MatmulShape::describe() const {
   auto field = [](const char *name, int64_t value) {
     return std::string(" ") + name + "=" + std::to_string(value);
@@ -68,9 +72,9 @@ void MatmulCase::prepare(const Packing &newPacking, Acts newActs, const MatmulSh
 void MatmulCase::fillWeights(std::mt19937 &random) {
   trits.resize(shape.n * shape.k);
   for (int8_t &trit : trits)
-    trit = shape.values == Values::AllLow    ? -1
-           : shape.values == Values::AllHigh ? 1
-                                             : static_cast<int8_t>(random() % 3) - 1;
+    trit = shape.values == Values::AllLow    ? packing.least()
+           : shape.values == Values::AllHigh ? packing.most()
+                                             : between(random, packing.least(), packing.most());
   uint8_t *bytes = place<uint8_t>(weight, packing.packedBytes(shape.n, shape.k));
   args.weight = bytes;
   for (int64_t block = 0; block < packing.rowBlocks(shape.n); ++block) {
@@ -100,10 +104,11 @@ void MatmulCase::fillActs(std::mt19937 &random) {
         rowOffsets[m * args.offsets_stride + i / group] -= row[i];
         continue;
       }
-      row[i] = shape.values == Values::Random   ? static_cast<int8_t>(random())
-               : shape.values == Values::AllLow ? -128
-                                                : 127;
-      rowOffsets[m * args.offsets_stride + i / group] -= row[i];
+      row[i] = shape.values == Values::Random
+                   ? between(random, packing.leastAct(), packing.mostAct())
+               : shape.values == Values::AllLow ? packing.leastAct()
+                                                : packing.mostAct();
+      rowOffsets[m * args.offsets_stride + i / group] += packing.least() * row[i];
     }
     if (m + 1 < shape.m)
       std::fill(row + used, row + args.acts_stride, int8_t(77)); // nobody's bytes

@@ -147,7 +147,9 @@ typedef struct tern_matmul_args {
 typedef void (*tern_matmul_fn)(const tern_matmul_args_t *args);
 
 /* A kernel of a variant, listed for the load-time self-test. packing: 0 two_bit, 1 base3,
-   2 two_bit_rows, 3 two_bit_columns; acts: 0 int8, 1 float, 2 int8 with a scale a group. */
+   2 two_bit_rows, 3 two_bit_columns, 4 six_bit; acts: 0 int8, 1 float, 2 int8 with a scale a group.
+   Kernels of six_bit multiply integers -32 .. 31 instead of trits with activations -63 .. 63; their
+   codes are the integers plus 32, and offsets minus 32 times the sums of the activations. */
 typedef struct tern_kernel {
   const char *name;
   tern_matmul_fn run;
