@@ -84,31 +84,76 @@ extern "C" tern_status_t tern_decode(tern_session_t *session, int32_t id) {
   return withSession("tern_decode", session, [&] { return session->append(&id, 1, nullptr); });
 }
 
+static Status checkSize(const tern_greedy_t &out) {
+  if (out.struct_size < sizeof(size_t))
+    return invalid(format("struct_size is %zu, expected %zu", out.struct_size, sizeof(out)));
+  return {};
+}
+
+static void fill(tern_greedy_t *out, const tern_session::Best &best) {
+  tern_greedy_t found = {out->struct_size, best.id, best.logit, best.computed};
+  std::memcpy(out, &found, std::min(out->struct_size, sizeof(found)));
+}
+
 extern "C" tern_status_t tern_decode_greedy(tern_session_t *session, int32_t id,
                                             tern_greedy_t *out) {
   return withSession("tern_decode_greedy", session, [&]() -> Status {
     if (!out)
       return missing("out");
-    size_t size = out->struct_size;
-    if (size < sizeof(size_t))
-      return invalid(format("struct_size is %zu, expected %zu", size, sizeof(*out)));
+    if (Status status = checkSize(*out); !status.ok())
+      return status;
     tern_session::Best best;
     if (Status status = session->appendForBest(&id, 1, &best); !status.ok())
       return status;
-    tern_greedy_t found = {size, best.id, best.logit, best.computed};
-    std::memcpy(out, &found, std::min(size, sizeof(found)));
+    fill(out, best);
     return {};
   });
+}
+
+static Status checkBatch(tern_session_t *const *sessions, const int32_t *ids, size_t count) {
+  if (!sessions || !ids)
+    return missing(sessions ? "ids" : "sessions");
+  if (count == 0)
+    return invalid("no sessions given");
+  return {};
 }
 
 extern "C" tern_status_t tern_decode_batch(tern_session_t *const *sessions, const int32_t *ids,
                                            size_t count) {
   return guarded("tern_decode_batch", [&]() -> Status {
-    if (!sessions || !ids)
-      return missing(sessions ? "ids" : "sessions");
-    if (count == 0)
-      return invalid("no sessions given");
-    return tern_session::decodeBatch(sessions, ids, count);
+    if (Status status = checkBatch(sessions, ids, count); !status.ok())
+      return status;
+    return tern_session::decodeBatch(sessions, ids, count, nullptr);
+  });
+}
+
+extern "C" tern_status_t tern_decode_batch_greedy(tern_session_t *const *sessions,
+                                                  const int32_t *ids, size_t count,
+                                                  tern_greedy_t *out) {
+  return guarded("tern_decode_batch_greedy", [&]() -> Status {
+    if (Status status = checkBatch(sessions, ids, count); !status.ok())
+      return status;
+    if (!out)
+      return missing("out");
+    // As large as the caller knows them, which may be another version.
+    auto at = [&](size_t i) {
+      return reinterpret_cast<tern_greedy_t *>(reinterpret_cast<uint8_t *>(out) +
+                                               i * out->struct_size);
+    };
+    if (Status status = checkSize(*out); !status.ok())
+      return status;
+    for (size_t i = 0; i < count; ++i)
+      if (at(i)->struct_size != out->struct_size)
+        return invalid(format("struct_size of out[%zu] is %zu, of out[0] %zu", i,
+                              at(i)->struct_size, out->struct_size));
+    std::unique_ptr<tern_session::Best[]> best(new (std::nothrow) tern_session::Best[count]);
+    if (!best)
+      return Status::error(TERN_STATUS_OUT_OF_MEMORY, TERN_CATEGORY_MEMORY, "no memory for results");
+    if (Status status = tern_session::decodeBatch(sessions, ids, count, best.get()); !status.ok())
+      return status;
+    for (size_t i = 0; i < count; ++i)
+      fill(at(i), best[i]);
+    return {};
   });
 }
 

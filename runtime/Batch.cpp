@@ -53,7 +53,8 @@ private:
   size_t held = 0;
 };
 
-Status tern_session::decodeBatch(tern_session *const *sessions, const int32_t *ids, size_t count) {
+Status tern_session::decodeBatch(tern_session *const *sessions, const int32_t *ids, size_t count,
+                                 Best *best) {
   UseAll use(sessions, count);
   if (Status status = use.check(); !status.ok())
     return status;
@@ -62,7 +63,17 @@ Status tern_session::decodeBatch(tern_session *const *sessions, const int32_t *i
     return status;
   if (Status status = first.allocateBatch(count); !status.ok())
     return std::move(status).within(format("a batch of %zu", count));
-  return first.runBatch(sessions, ids, count);
+  tern_best_t *found =
+      best && first.hasScreen() ? first.clearedSlots(first.batchSlots, count) : nullptr;
+  if (Status status = first.runBatch(sessions, ids, count, found); !status.ok())
+    return status;
+  const uint32_t slotCount = first.threads->size();
+  for (size_t i = 0; best && i < count; ++i)
+    if (Status status =
+            sessions[i]->takeBest(found ? found + i * slotCount : nullptr, slotCount, &best[i]);
+        !status.ok())
+      return inSession(std::move(status), i);
+  return {};
 }
 
 /// Everything is checked before anything runs: a batch moves all of its sessions, or none.
@@ -92,10 +103,11 @@ Status tern_session::checkBatch(tern_session *const *sessions, const int32_t *id
 Status tern_session::allocateBatch(size_t rows) {
   if (batchRows.size() >= rows * sizeof(tern_batch_row_t))
     return {};
-  uint64_t floats, bytes;
-  Arena newRows, newLogits;
+  uint64_t floats, bytes, slotCount, slotBytes;
+  Arena newRows, newLogits, newSlots;
   if (!multiply(rows, owner->code().vocabulary, &floats) ||
-      !multiply(floats, sizeof(float), &bytes))
+      !multiply(floats, sizeof(float), &bytes) || !multiply(rows, threads->size(), &slotCount) ||
+      !multiply(slotCount, sizeof(tern_best_t), &slotBytes))
     return Status::error(TERN_STATUS_OUT_OF_MEMORY, TERN_CATEGORY_MEMORY,
                          "the sizes do not fit 64 bits");
   if (Status status = Arena::create(bytes, "logits", &newLogits); !status.ok())
@@ -103,12 +115,17 @@ Status tern_session::allocateBatch(size_t rows) {
   if (Status status = Arena::create(rows * sizeof(tern_batch_row_t), "rows", &newRows);
       !status.ok())
     return status;
+  if (Status status = Arena::create(slotBytes, "search slots", &newSlots); !status.ok())
+    return status;
+  batchSlots = std::move(newSlots);
   batchLogits = std::move(newLogits);
   batchRows = std::move(newRows);
   return {};
 }
 
-Status tern_session::runBatch(tern_session *const *sessions, const int32_t *ids, size_t count) {
+/// With `best`, no session gets logits: the call's own memory has something else.
+Status tern_session::runBatch(tern_session *const *sessions, const int32_t *ids, size_t count,
+                              tern_best_t *best) {
   auto *rows = reinterpret_cast<tern_batch_row_t *>(batchRows.data());
   for (size_t i = 0; i < count; ++i) {
     rows[i] = {sessions[i]->cache.data(), int64_t(sessions[i]->cachePositions), sessions[i]->used};
@@ -128,10 +145,13 @@ Status tern_session::runBatch(tern_session *const *sessions, const int32_t *ids,
   call.frame.indices = indices;
   call.frame.outputs = outputs;
   call.frame.batch = rows;
+  call.frame.best = best;
   Status status = threads->run(
       [](void *context, uint32_t thread) {
         auto &call = *static_cast<Call *>(context);
         call.forward(&call.frame, thread);
+        if (call.frame.best)
+          return;
         call.frame.barrier(call.frame.barrier_context, thread);
         auto *logits = static_cast<const uint8_t *>(call.frame.outputs[0]);
         for (int64_t i = thread; i < call.frame.rows; i += call.frame.thread_count)
@@ -143,7 +163,9 @@ Status tern_session::runBatch(tern_session *const *sessions, const int32_t *ids,
     return status;
   for (size_t i = 0; i < count; ++i) {
     ++sessions[i]->used;
-    sessions[i]->fresh = true;
+    sessions[i]->fresh = !best;
+    sessions[i]->bestOnly = best;
+    sessions[i]->lastId = ids[i];
   }
   return {};
 }

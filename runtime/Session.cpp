@@ -167,12 +167,14 @@ Status tern_session::append(const int32_t *ids, size_t count, float *all, tern_b
   return {};
 }
 
-tern_best_t *tern_session::clearedSlots() {
-  auto *first = reinterpret_cast<tern_best_t *>(slots.data());
-  for (uint32_t t = 0; t < threads->size(); ++t) {
-    first[t] = {};
-    first[t].logit = -std::numeric_limits<float>::infinity();
-    first[t].id = -1;
+bool tern_session::hasScreen() const { return owner->code().screened_bytes && !gpu; }
+
+tern_best_t *tern_session::clearedSlots(Arena &memory, size_t rows) const {
+  auto *first = reinterpret_cast<tern_best_t *>(memory.data());
+  for (size_t i = 0; i < rows * threads->size(); ++i) {
+    first[i] = {};
+    first[i].logit = -std::numeric_limits<float>::infinity();
+    first[i].id = -1;
   }
   return first;
 }
@@ -187,12 +189,9 @@ static tern_session::Best largest(const float *logits, uint32_t count) {
   return best;
 }
 
-Status tern_session::appendForBest(const int32_t *ids, size_t count, Best *out) {
-  tern_best_t *found = owner->code().screened_bytes && !gpu ? clearedSlots() : nullptr;
-  if (Status status = append(ids, count, nullptr, found); !status.ok())
-    return status;
+Status tern_session::takeBest(const tern_best_t *found, uint32_t slotCount, Best *out) {
   Best best = {-1, 0, 0};
-  for (uint32_t t = 0; found && t < threads->size(); ++t) {
+  for (uint32_t t = 0; found && t < slotCount; ++t) {
     best.computed += found[t].computed;
     bool better = best.id < 0 || found[t].logit > best.logit ||
                   (found[t].logit == best.logit && found[t].id < best.id);
@@ -207,6 +206,13 @@ Status tern_session::appendForBest(const int32_t *ids, size_t count, Best *out) 
   }
   *out = best;
   return {};
+}
+
+Status tern_session::appendForBest(const int32_t *ids, size_t count, Best *out) {
+  tern_best_t *found = hasScreen() ? clearedSlots(slots, 1) : nullptr;
+  if (Status status = append(ids, count, nullptr, found); !status.ok())
+    return status;
+  return takeBest(found, threads->size(), out);
 }
 
 Status tern_session::needLogits() {

@@ -43,8 +43,10 @@ struct tern_session {
     probe = function;
     probeContext = context;
   }
-  /// As tern_decode_batch: marks all of `sessions` as in use.
-  static tern::Status decodeBatch(tern_session *const *sessions, const int32_t *ids, size_t count);
+  /// As tern_decode_batch: marks all of `sessions` as in use. `best`: null, or where what
+  /// appendForBest of each would find goes.
+  static tern::Status decodeBatch(tern_session *const *sessions, const int32_t *ids, size_t count,
+                                  Best *best);
 
   const tern_model &model() const { return *owner; }
   uint32_t position() const { return used; }
@@ -79,9 +81,14 @@ private:
   tern::Status append(const int32_t *ids, size_t count, float *all, tern_best_t *best);
   tern::Status run(int64_t rows, const void *const *inputs, const int64_t *indices,
                    void *const *outputs, tern_best_t *best);
-  tern_best_t *clearedSlots();
+  bool hasScreen() const;
+  /// `rows` rows' slots in `memory`, as a call wants them.
+  tern_best_t *clearedSlots(tern::Arena &memory, size_t rows) const;
+  /// What the threads found for one row, whose slots start at `found`; else from all logits.
+  tern::Status takeBest(const tern_best_t *found, uint32_t slotCount, Best *out);
   tern::Status allocateBatch(size_t rows);
-  tern::Status runBatch(tern_session *const *sessions, const int32_t *ids, size_t count);
+  tern::Status runBatch(tern_session *const *sessions, const int32_t *ids, size_t count,
+                        tern_best_t *best);
   /// A call of `rows` rows, without arguments.
   tern_frame_t frame(int64_t rows);
 
@@ -89,7 +96,7 @@ private:
   std::unique_ptr<tern::metal::Session> gpu; ///< null but on Metal: memory and calls are its
   std::unique_ptr<tern::Threads> threads;
   tern::Arena arena, cache, scratch, logits, slots;
-  tern::Arena batchRows, batchLogits; ///< of the largest batch led so far
+  tern::Arena batchRows, batchLogits, batchSlots; ///< of the largest batch led so far
   uint64_t scratchStride = 0;
   uint32_t room = 0, used = 0;
   uint64_t cachePositions = 0; ///< `room`, and what its last tile has beyond

@@ -20,11 +20,13 @@ static Expected<double> timeRound(ArrayRef<tern_session_t *> sessions, uint32_t 
     if (Error error = checkStatus(tern_session_trim(session, 0)))
       return error;
   std::vector<int32_t> ids(sessions.size());
+  std::vector<tern_greedy_t> found(sessions.size(), {sizeof(tern_greedy_t), 0, 0, 0});
   auto start = std::chrono::steady_clock::now();
   for (uint32_t step = 0; step < tokens; ++step) {
     for (size_t i = 0; i < ids.size(); ++i)
       ids[i] = static_cast<int32_t>((step * 7919 + i * 104729 + 13) % vocabulary);
-    if (Error error = checkStatus(tern_decode_batch(sessions.data(), ids.data(), ids.size())))
+    if (Error error = checkStatus(tern_decode_batch_greedy(sessions.data(), ids.data(), ids.size(),
+                                                           found.data())))
       return error;
   }
   return secondsSince(start);

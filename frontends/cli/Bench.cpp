@@ -304,7 +304,7 @@ static Expected<RunningModel> openShape(const BenchFlags &flags) {
   open.level = flags.run.level;
   open.compile.probes = flags.run.probes;
   open.compile.packing = flags.run.packing;
-  open.compile.head = flags.run.head;
+  open.compile.head = headSearch(flags.run.checkpoint);
   auto shapes = tunedShapes(flags.run.tuning);
   if (!shapes)
     return shapes.takeError();
@@ -401,7 +401,7 @@ void addBench(CLI::App &app, Action &action) {
       ->check(isCount(1, 1024));
   verb->add_option("--packing", flags->run.packing, "two_bit or base3, unless a library is given")
       ->check(CLI::IsMember({"two_bit", "base3"}));
-  addHead(*verb, flags->run.head);
+  addHead(*verb, flags->run.checkpoint);
   addTuning(*verb, flags->run.tuning);
   addSparse(*verb, flags->run.sparse);
   verb->footer("Shapes: " + llvm::join(shapes, ", "));

@@ -26,7 +26,7 @@ namespace {
 struct CompileFlags {
   CheckpointFlags checkpoint;
   std::string model, output, target = "all", stage = "so", weights = "embed", packing = "two_bit",
-                             head = "auto", tuning, sparse = "auto";
+                             tuning, sparse = "auto";
   int64_t maxRows = 128;
   bool header = false, standalone = false, remarks = false, quiet = false;
 };
@@ -81,7 +81,7 @@ static Expected<CompileOptions> compileOptions(const CompileFlags &flags, Progre
   options.maxRows = flags.maxRows;
   options.packing = flags.packing;
   // GPU kernels read the whole table.
-  options.head = isGpu(flags) ? "full" : flags.head;
+  options.head = isGpu(flags) ? "full" : headSearch(flags.checkpoint);
   auto shapes = tunedShapes(flags.tuning);
   if (!shapes)
     return shapes.takeError();
@@ -187,6 +187,9 @@ static void checkCompileFlags(const CompileFlags &flags) {
   if (isGpu(flags) && flags.sparse == "on")
     throw CLI::ValidationError("--sparse=on is for CPUs: --target=" + flags.target +
                                " has no kernels that skip");
+  if (isGpu(flags) && is_contained({"int8", "q6"}, flags.checkpoint.head))
+    throw CLI::ValidationError("--head=" + flags.checkpoint.head + " is for CPUs: --target=" +
+                               flags.target + " has no kernel of it");
   if (flags.target == kNvptx && library)
     throw CLI::ValidationError("--target=nvptx-sm90 writes kernels only: add --emit=ptx");
   if (library && (flags.output.empty() || flags.output == "-"))
@@ -211,7 +214,7 @@ void addCompile(CLI::App &app, Action &action) {
   verb->add_option("--weights", flags->weights, "embed, or sidecar: in FILE.weights")
       ->check(CLI::IsMember({"embed", "sidecar"}))
       ->capture_default_str();
-  addHead(*verb, flags->head);
+  addHead(*verb, flags->checkpoint);
   verb->add_option("--packing", flags->packing, "two_bit or base3 (1.6 bits a weight)")
       ->check(CLI::IsMember({"two_bit", "base3"}))
       ->capture_default_str();

@@ -215,7 +215,8 @@ void explainPrecision(StringRef card, raw_ostream &out) {
   else
     out << "int8 activations with a scale for each " << mode.substr(mode.rfind('_') + 1)
         << " columns of a token";
-  out << "; embedding, norms, attention and head: float\n";
+  const StringRef head = object->getString("head").value_or("float");
+  out << "; embedding, norms and attention: float; head: " << head << '\n';
   if (auto approximation = object->getString("approximation"))
     out << "an approximation: " << *approximation << '\n';
   out << '\n';

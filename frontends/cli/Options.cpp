@@ -76,11 +76,13 @@ void addThreads(CLI::App &verb, uint32_t &threads) {
   verb.add_option("--threads", threads, "0: one a core")->check(isCount(0, 256));
 }
 
-void addHead(CLI::App &verb, std::string &head) {
-  verb.add_option("--head", head,
+void addHead(CLI::App &verb, CheckpointFlags &flags) {
+  verb.add_option("--head", flags.head,
                   "how the likeliest token is found: two_stage (a coarse copy of the head first),\n"
-                  "full, or auto (two_stage for heads of 32 MiB or more); the token is the same")
-      ->check(CLI::IsMember({"auto", "full", "two_stage"}))
+                  "full, or auto (two_stage for heads of 32 MiB or more); the token is the same.\n"
+                  "Or a head whose table is rounded to f16, bf16, or integers with a scale a row,\n"
+                  "int8 or q6 (6 bits): smaller ones are faster, and not as exact")
+      ->check(CLI::IsMember({"auto", "full", "two_stage", "f16", "bf16", "int8", "q6"}))
       ->capture_default_str();
 }
 
@@ -120,7 +122,7 @@ void addCacheFlag(CLI::App &verb, CheckpointFlags &flags) {
 void addRunOptions(CLI::App &verb, RunOptions &options) {
   addModel(verb, options);
   addThreads(verb, options.threads);
-  addHead(verb, options.head);
+  addHead(verb, options.checkpoint);
   verb.add_option("--level", options.level, "force a CPU level, such as x86-64-v3")
       ->check(isCpuLevel());
   addLoadOptions(verb, options);

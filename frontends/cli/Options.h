@@ -20,7 +20,7 @@ void addModel(CLI::App &verb, RunOptions &options);
 /// --load and --no-cache.
 void addLoadOptions(CLI::App &verb, RunOptions &options);
 void addThreads(CLI::App &verb, uint32_t &threads);
-void addHead(CLI::App &verb, std::string &head);
+void addHead(CLI::App &verb, CheckpointFlags &flags);
 void addTuning(CLI::App &verb, std::string &file);
 void addSparse(CLI::App &verb, std::string &sparse);
 void addCheckpointFlags(CLI::App &verb, CheckpointFlags &flags);

@@ -149,7 +149,18 @@ import::ImportOptions importOptions(const CheckpointFlags &flags) {
                       .Case("f16", import::CacheElement::F16)
                       .Case("int8", import::CacheElement::Int8)
                       .Default(import::CacheElement::F32);
+  options.head = StringSwitch<import::HeadElement>(flags.head)
+                     .Case("f16", import::HeadElement::F16)
+                     .Case("bf16", import::HeadElement::BF16)
+                     .Case("int8", import::HeadElement::Int8)
+                     .Case("q6", import::HeadElement::Q6)
+                     .Default(import::HeadElement::Stored);
   return options;
+}
+
+std::string headSearch(const CheckpointFlags &flags) {
+  const bool search = is_contained({"auto", "full", "two_stage"}, flags.head);
+  return search ? flags.head : "auto";
 }
 
 static tern_load_t loadMode(StringRef name) {
@@ -169,7 +180,7 @@ Expected<RunningModel> openForRunning(const RunOptions &options) {
     open.cache.emplace(ModelCache::userFolder());
   open.compile.packing = options.packing;
   open.compile.probes = options.probes;
-  open.compile.head = options.head;
+  open.compile.head = headSearch(options.checkpoint);
   auto shapes = tunedShapes(options.tuning);
   if (!shapes)
     return shapes.takeError();

@@ -49,8 +49,11 @@ llvm::json::Object modelCard(const tern_model_t *model);
 /// What a checkpoint does not say, as the user spells it.
 struct CheckpointFlags {
   std::string activations, gate, layout, cache;
+  std::string head = "auto"; ///< elements of its table, or how the likeliest token is found
 };
 import::ImportOptions importOptions(const CheckpointFlags &flags);
+/// CompileOptions::head.
+std::string headSearch(const CheckpointFlags &flags);
 
 /// Options every verb that runs a model takes.
 struct RunOptions {
@@ -58,7 +61,6 @@ struct RunOptions {
   std::string model;
   std::string level;               ///< empty: the best
   std::string packing = "two_bit"; ///< of a model that is compiled first
-  std::string head = "auto";       ///< likewise: auto, full or two_stage
   std::string tuning;              ///< file of `tern tune`, likewise; may be empty
   std::string sparse = "auto";     ///< likewise
   uint32_t threads = 0;

@@ -268,6 +268,7 @@ void addVerify(CLI::App &app, Action &action) {
   addThreads(*verb, flags->threads);
   addCheckpointFlags(*verb, flags->checkpoint);
   addCacheFlag(*verb, flags->checkpoint);
+  addHead(*verb, flags->checkpoint);
   verb->callback([flags, &action] { action = [flags] { return runVerify(*flags); }; });
 }
 

@@ -7,6 +7,7 @@
 
 #include "frontends/import/Assemble.h"
 
+#include "dialect/HeadScreen.h"
 #include "frontends/import/BlockBuilder.h"
 #include "frontends/import/Card.h"
 #include "frontends/import/Decoder.h"
@@ -20,6 +21,7 @@ namespace tern::import {
 
 void setFree(const ImportOptions &options, Config &config) {
   config.cache = options.cache;
+  config.head = options.head;
   static_assert(static_cast<int>(ActivationMode::Int8Per128) ==
                 static_cast<int>(ternary::Activations::Int8Per128));
   if (options.activations)
@@ -47,6 +49,16 @@ Error checkActivations(const ModelSpec &spec) {
   return Error::success();
 }
 
+Error checkHead(const ModelSpec &spec) {
+  const int64_t columns = spec.storedHead().type.getDimSize(1);
+  if (!isInteger(spec.headElement) || columns <= HeadScreen::kMaxColumns)
+    return Error::success();
+  return createStringError(inconvertibleErrorCode(),
+                           Twine("a head of ") + describe(spec.headElement) +
+                               ": expected a table of at most " + Twine(HeadScreen::kMaxColumns) +
+                               " columns, found " + Twine(columns));
+}
+
 static Error applyOptions(const ImportOptions &options, Config &config) {
   setFree(options, config);
   if (!options.gate)
@@ -69,6 +81,8 @@ Expected<ImportedModel> assemble(mlir::MLIRContext &context, AssembleInput input
   if (!decoded)
     return decoded.takeError();
   if (Error error = checkActivations(decoded->spec))
+    return error;
+  if (Error error = checkHead(decoded->spec))
     return error;
   ImportedModel model;
   model.module = buildModel(context, decoded->spec);

@@ -27,10 +27,13 @@ struct AssembleInput {
 llvm::Expected<ImportedModel> assemble(mlir::MLIRContext &context, AssembleInput input,
                                        const ImportOptions &options);
 
-/// What `options` say and no file needs to agree with: activations and the cache.
+/// What `options` say and no file needs to agree with: activations, the cache and the head's
+/// elements.
 void setFree(const ImportOptions &options, Config &config);
 /// Whether the scales of the weights allow activations with a scale a group.
 llvm::Error checkActivations(const ModelSpec &spec);
+/// Whether the head's table may have the elements that were asked for.
+llvm::Error checkHead(const ModelSpec &spec);
 
 /// Imports a GGUF file.
 llvm::Expected<ImportedModel> importGguf(mlir::MLIRContext &context, llvm::StringRef path,

@@ -123,6 +123,8 @@ std::string makeCard(const CardParts &parts) {
     out.attribute("activations", describe(config.activations));
     if (config.cache != CacheElement::F32)
       out.attribute("cache", describe(config.cache));
+    if (config.head != HeadElement::Stored)
+      out.attribute("head", describe(config.head));
     if (config.activations != parts.stated)
       out.attribute("approximation", ("the model's own activations are " + describe(parts.stated) +
                                       "; these were asked for")

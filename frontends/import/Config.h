@@ -9,6 +9,7 @@
 #define TERN_FRONTENDS_IMPORT_CONFIG_H
 
 #include "frontends/import/CacheElement.h"
+#include "frontends/import/HeadElement.h"
 #include "frontends/import/Json.h"
 #include "llvm/ADT/SmallVector.h"
 
@@ -68,6 +69,7 @@ struct Config {
   int64_t mlxGroup = 0; ///< columns a scale in WeightForm::Mlx
   GateFunction gate = GateFunction::Relu2;
   CacheElement cache = CacheElement::F32;
+  HeadElement head = HeadElement::Stored;
   std::optional<bool> tied; ///< absent: decided by whether the checkpoint has a head
   WeightForm form = WeightForm::Unstated;
   const char *place = "config.json"; ///< where sizes come from, for messages

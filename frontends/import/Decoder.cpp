@@ -25,6 +25,7 @@ ModelSpec emptySpec(const Config &config) {
       config.gate == GateFunction::Relu2 ? ternary::GateKind::Relu2 : ternary::GateKind::Silu;
   spec.activations = static_cast<ternary::Activations>(config.activations);
   spec.cache = config.cache;
+  spec.headElement = config.head;
   spec.frequencies = ropeFrequencies(config);
   return spec;
 }

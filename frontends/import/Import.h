@@ -10,6 +10,7 @@
 
 #include "dialect/TernaryDialect.h"
 #include "frontends/import/CacheElement.h"
+#include "frontends/import/HeadElement.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "llvm/Support/Error.h"
 
@@ -42,6 +43,7 @@ struct ImportOptions {
   /// How tensors of GGUF's type I2_S lie: I2S, I2SL64 or I2SL4Row. No file tells.
   ternary::Encoding i2sLayout = ternary::Encoding::I2S;
   CacheElement cache = CacheElement::F32;
+  HeadElement head = HeadElement::Stored;
   /// Of synthetic models with ReLU-squared gates and a norm behind them.
   std::optional<SyntheticActivity> activity;
 };
@@ -53,7 +55,7 @@ llvm::Expected<ImportedModel> importModel(mlir::MLIRContext &context, llvm::Stri
                                           const ImportOptions &options = {});
 
 /// A model of random weights in a known shape ("bitnet-2b4t", "bitnet-0.7b", ...), no file needed
-/// and no tokenizer. Of the options, activations and activity count.
+/// and no tokenizer. Of the options, activations, cache, head and activity count.
 llvm::Expected<ImportedModel> syntheticModel(mlir::MLIRContext &context, llvm::StringRef shape,
                                              const ImportOptions &options = {});
 /// The names syntheticModel knows.

@@ -71,8 +71,17 @@ private:
         }
       }
     declare("output_norm", spec.outputNorm);
-    if (spec.head)
-      declare("output", *spec.head);
+    if (std::optional<WeightSpec> head = ownHead())
+      declare("output", *head);
+  }
+
+  /// The head's table where it is not the embedding.
+  std::optional<WeightSpec> ownHead() const {
+    const WeightSpec &stored = spec.storedHead();
+    const WeightSpec head = {headType(stored.type, spec.headElement), stored.source};
+    if (!spec.head && head.type == stored.type)
+      return std::nullopt;
+    return head;
   }
 
   /// One function a distinct type: layers differ only in types and weights.
@@ -161,7 +170,8 @@ private:
     Value normed =
         RmsNormOp::create(b, loc, tail.getType(), tail, load("output_norm", spec.outputNorm),
                           b.getF32FloatAttr(spec.epsilon), nullptr);
-    Value head = spec.head ? load("output", *spec.head) : table;
+    std::optional<WeightSpec> own = ownHead();
+    Value head = own ? load("output", *own) : table;
     Value logits = HeadOp::create(b, loc, rows(spec.vocabulary), normed, head);
     func::ReturnOp::create(b, loc, logits);
   }
@@ -178,6 +188,23 @@ Type typeOf(MLIRContext &context, CacheElement element) {
   if (element == CacheElement::Int8)
     return b.getI8Type();
   return element == CacheElement::F16 ? Type(b.getF16Type()) : Type(b.getF32Type());
+}
+
+RankedTensorType headType(RankedTensorType stored, HeadElement element) {
+  MLIRContext *context = stored.getContext();
+  switch (element) {
+  case HeadElement::Stored:
+    return stored;
+  case HeadElement::F16:
+    return RankedTensorType::get(stored.getShape(), Float16Type::get(context));
+  case HeadElement::BF16:
+    return RankedTensorType::get(stored.getShape(), BFloat16Type::get(context));
+  case HeadElement::Int8:
+  case HeadElement::Q6:
+    return RankedTensorType::get(stored.getShape(), stored.getElementType(),
+                                 ScreenAttr::get(context, element == HeadElement::Int8 ? 8 : 6));
+  }
+  llvm_unreachable("all elements are handled");
 }
 
 OwningOpRef<ModuleOp> buildModel(MLIRContext &context, const ModelSpec &spec) {

@@ -10,6 +10,7 @@
 
 #include "dialect/TernaryDialect.h"
 #include "frontends/import/CacheElement.h"
+#include "frontends/import/HeadElement.h"
 #include "mlir/IR/OwningOpRef.h"
 
 #include <optional>
@@ -52,10 +53,14 @@ struct ModelSpec {
   ternary::GateKind gate = ternary::GateKind::Relu2;
   ternary::Activations activations = ternary::Activations::Int8PerToken;
   CacheElement cache = CacheElement::F32;
+  HeadElement headElement = HeadElement::Stored;
   std::vector<float> frequencies; ///< headSize / 2, radians a position
   WeightSpec embedding, outputNorm;
   std::optional<WeightSpec> head; ///< absent: the embedding
   std::vector<LayerSpec> layers;
+
+  /// The head's table as the checkpoint has it.
+  const WeightSpec &storedHead() const { return head ? *head : embedding; }
 };
 
 /// The module of the "import" stage; loads the dialects it needs.

@@ -185,6 +185,8 @@ Expected<ImportedModel> syntheticModel(mlir::MLIRContext &context, StringRef nam
   ModelSpec spec = makeSpec(config, options, random);
   if (Error error = checkActivations(spec))
     return error;
+  if (Error error = checkHead(spec))
+    return error;
   ImportedModel model;
   model.module = buildModel(context, spec);
   if (failed(mlir::verify(*model.module)))

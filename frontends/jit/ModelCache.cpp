@@ -85,7 +85,8 @@ static void addOptions(const import::ImportOptions &import, const CompileOptions
                        raw_ostream &out) {
   auto number = [](auto value) { return value ? static_cast<int>(*value) : -1; };
   out << number(import.activations) << ' ' << number(import.gate) << ' '
-      << static_cast<int>(import.i2sLayout) << ' ' << static_cast<int>(import.cache) << '\n';
+      << static_cast<int>(import.i2sLayout) << ' ' << static_cast<int>(import.cache) << ' '
+      << static_cast<int>(import.head) << '\n';
   for (const Target &target : compile.targets)
     out << target.name << ' ';
   out << compile.maxRows << ' ' << compile.packing << ' ' << compile.head << ' ' << compile.sparse

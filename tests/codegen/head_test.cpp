@@ -50,9 +50,12 @@ Answer expected(const std::vector<float> &table, const std::vector<float> &x) {
 /// A compiled head of f32 whose table the test writes.
 class Head {
 public:
-  Head(int64_t vocabulary, int64_t columns, const Target &target)
-      : vocabulary(vocabulary), columns(columns), context(makeContext()) {
+  /// `bits`: of a table in integers; 0: of floats, with a screen.
+  Head(int64_t vocabulary, int64_t columns, const Target &target, int64_t bits = 0)
+      : vocabulary(vocabulary), columns(columns), bits(bits), context(makeContext()) {
     std::string table = std::to_string(vocabulary) + "x" + std::to_string(columns) + "xf32";
+    if (bits)
+      table += ", #ternary.screen<bits = " + std::to_string(bits) + ">";
     std::string n = std::to_string(columns), v = std::to_string(vocabulary);
     module = parse(
         *context, "module attributes {ternary.files = []} {\n"
@@ -73,7 +76,7 @@ public:
                       v + "xf32>\n}}");
     CompileOptions options;
     options.targets = {target};
-    options.head = "two_stage";
+    options.head = bits ? "full" : "two_stage";
     auto made = JitModel::compile(CompileInput{*module, nullptr, "", ""}, options);
     if (!made) {
       ADD_FAILURE() << llvm::toString(made.takeError());
@@ -93,11 +96,12 @@ public:
   void write(const std::vector<float> &table) {
     uint8_t *weights = payload.get() + findSection(payload.get(), TERN_SECTION_WEIGHTS)->offset;
     const int64_t stride = paddedRow(columns);
-    HeadScreen screen;
+    const HeadScreen screen = this->screen();
+    const int64_t floatBytes = bits ? 0 : vocabulary * stride * 4;
     uint8_t *block = weights, *rows = weights + screen.packedBytes(vocabulary, columns);
-    for (int64_t v = 0; v < vocabulary; ++v)
+    for (int64_t v = 0; v < vocabulary && !bits; ++v)
       std::memcpy(rows + v * stride * 4, &table[v * columns], columns * 4);
-    ASSERT_EQ(uint64_t(vocabulary * stride * 4 + screen.packedBytes(vocabulary, columns)),
+    ASSERT_EQ(uint64_t(floatBytes + screen.packedBytes(vocabulary, columns)),
               descriptor().weights_bytes);
     for (int64_t v = 0; v < vocabulary; v += HeadScreen::kRows, block += screen.blockBytes(columns))
       screen.encodeBlock(&table[v * columns], std::min(HeadScreen::kRows, vocabulary - v), columns,
@@ -105,24 +109,39 @@ public:
   }
 
   Answer find(const std::vector<float> &x, uint32_t threads, Schedule schedule) {
-    std::vector<tern_best_t> slots(threads);
-    for (tern_best_t &slot : slots)
-      slot = {NAN, -kInfinity, -1, 0, {}};
-    std::vector<float> bounds(static_cast<size_t>(vocabulary));
+    return findEach(x, threads, schedule).front();
+  }
+  /// For each row of `x`.
+  std::vector<Answer> findEach(const std::vector<float> &x, uint32_t threads, Schedule schedule) {
+    const size_t rows = x.size() / static_cast<size_t>(columns);
+    std::vector<tern_best_t> slots(rows * threads, {NAN, -kInfinity, -1, 0, {}});
+    std::vector<float> bounds(rows * static_cast<size_t>(vocabulary));
     ForwardRun run(&descriptor(), payload.get(), 0);
     run.best = slots.data();
-    run.run(0, threads, 1, {x.data()}, {}, {bounds.data()}, schedule);
-    Answer best;
-    for (const tern_best_t &slot : slots) {
+    run.run(0, threads, static_cast<int64_t>(rows), {x.data()}, {}, {bounds.data()}, schedule);
+    std::vector<Answer> found(rows);
+    for (size_t i = 0; i < slots.size(); ++i) {
+      const tern_best_t &slot = slots[i];
+      Answer &best = found[i / threads];
       best.computed += slot.computed;
       if (slot.id >= 0 &&
           (slot.logit > best.logit || (slot.logit == best.logit && slot.id < best.id)))
         best = {slot.id, slot.logit, best.computed};
     }
-    return best;
+    return found;
   }
 
-  const int64_t vocabulary, columns;
+  /// All logits of the rows of `x`.
+  std::vector<float> logits(const std::vector<float> &x, uint32_t threads, Schedule schedule) {
+    const auto rows = static_cast<int64_t>(x.size()) / columns;
+    std::vector<float> out(static_cast<size_t>(rows * vocabulary), 99.0f);
+    ForwardRun(&descriptor(), payload.get(), 0)
+        .run(0, threads, rows, {x.data()}, {}, {out.data()}, schedule);
+    return out;
+  }
+  HeadScreen screen() const { return HeadScreen{bits ? bits : 6}; }
+
+  const int64_t vocabulary, columns, bits;
 
 private:
   std::unique_ptr<mlir::MLIRContext> context;
@@ -295,6 +314,73 @@ TEST(TwoStageHead, FindsTheLargestLogitOfAnyTable) {
           }
       }
     }
+}
+
+TEST(TwoStageHead, FindsTheLargestLogitOfEachOfSeveralRows) {
+  for (const Target &target : runnableTargets()) {
+    Head head(47, 100, target);
+    ASSERT_TRUE(head.ready()) << target.name;
+    std::mt19937_64 random(11);
+    std::vector<float> table = normals(random, 47 * 100, 0.05f);
+    head.write(table);
+    for (int64_t rows : {2, 8, 9, 19}) {
+      std::vector<float> x = normals(random, rows * 100, 2);
+      x[100] = NAN; // of the second row only
+      for (Schedule schedule : {Schedule::Together, Schedule::Ascending, Schedule::Descending}) {
+        std::vector<Answer> found = head.findEach(x, 3, schedule);
+        for (int64_t r = 0; r < rows; ++r) {
+          std::vector<float> row(&x[r * 100], &x[r * 100] + 100);
+          EXPECT_TRUE(found[r] == expected(table, row)) << target.name << ", row " << r;
+        }
+      }
+    }
+  }
+}
+
+TEST(IntegerHead, IsTheProductOfItsRule) {
+  for (const Target &target : runnableTargets())
+    for (int64_t bits : {6, 8})
+      for (auto [vocabulary, columns] : {std::pair<int64_t, int64_t>{1, 1}, {47, 100}, {64, 321}}) {
+        Head head(vocabulary, columns, target, bits);
+        ASSERT_TRUE(head.ready()) << target.name;
+        for (const Case &one : kCases) {
+          std::mt19937_64 random(static_cast<uint64_t>(vocabulary));
+          std::vector<float> table = normals(random, vocabulary * columns, 0.05f);
+          std::vector<float> x = normals(random, columns, 2);
+          one.change(random, columns, table, x);
+          std::vector<float> more = normals(random, 10 * columns, 3);
+          x.insert(x.end(), more.begin(), more.end());
+          head.write(table);
+          std::vector<float> expected;
+          for (size_t row = 0; row < x.size(); row += columns) {
+            const SplitRow split(&x[row], columns);
+            for (int64_t v = 0; v < vocabulary; ++v)
+              expected.push_back(head.screen().product(split, &table[v * columns]));
+          }
+          for (Schedule schedule : {Schedule::Ascending, Schedule::Descending}) {
+            std::vector<float> found = head.logits(x, 2, schedule);
+            for (size_t i = 0; i < found.size(); ++i)
+              ASSERT_TRUE(std::bit_cast<uint32_t>(found[i]) ==
+                              std::bit_cast<uint32_t>(expected[i]) ||
+                          (std::isnan(found[i]) && std::isnan(expected[i])))
+                  << one.name << ", " << bits << " bits, " << vocabulary << " rows of " << columns
+                  << ", " << target.name << ", logit " << i << ": expected " << expected[i]
+                  << ", found " << found[i];
+          }
+        }
+      }
+}
+
+/// Rounding errors of 8 bits are a few thousandths of a logit's spread.
+TEST(IntegerHead, IsNearTheFloatHead) {
+  std::mt19937_64 random(7);
+  constexpr int64_t kColumns = 512;
+  std::vector<float> x = normals(random, kColumns, 2), row = normals(random, kColumns, 0.05f);
+  const SplitRow split(x.data(), kColumns);
+  const double spread = 2 * 0.05 * std::sqrt(double(kColumns));
+  const double exact = semantics::rowDot(x.data(), row.data(), kColumns);
+  EXPECT_NEAR(HeadScreen{8}.product(split, row.data()), exact, 0.03 * spread);
+  EXPECT_NEAR(HeadScreen{6}.product(split, row.data()), exact, 0.12 * spread);
 }
 
 /// Most rows are ruled out: a screen that rules out none would pass the test above.

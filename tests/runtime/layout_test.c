@@ -17,7 +17,7 @@
 #endif
 #define AT(type, field, offset) CHECK(offsetof(type, field) == (offset))
 
-CHECK(TERN_ABI_VERSION == 3);
+CHECK(TERN_ABI_VERSION == 4);
 CHECK(sizeof(void *) == 8);
 
 CHECK(sizeof(tern_frame_t) == 144);

@@ -19,7 +19,7 @@
 extern "C" {
 #endif
 
-#define TERN_ABI_VERSION 3u
+#define TERN_ABI_VERSION 4u
 
 /* CPU features a variant needs, and a CPU has. */
 #define TERN_CPU_X86_SSE41 (UINT64_C(1) << 0) /* SSSE3 and SSE4.1 */
@@ -82,8 +82,9 @@ typedef struct tern_frame {
      language model: rows have nothing to do with each other, and kv, kv_capacity and the index
      `position` are not read; scratch_stride holds for every row's position + 1. */
   const tern_batch_row_t *batch;
-  /* NULL, or thread_count of them, when the call wants only the largest logit of one row and the
-     code has a screen (screened_bytes): outputs[0] is then memory of the call's own. */
+  /* NULL, or [wanted rows][thread_count] of them, when the call wants only the largest logit of
+     each row and the code has a screen (screened_bytes): outputs[0] is then memory of the call's
+     own. */
   struct tern_best *best;
 } tern_frame_t;
 
