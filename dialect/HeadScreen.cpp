@@ -31,6 +31,12 @@ float roundedUp(double value) {
              : result;
 }
 
+/// To an integer, ties to even, of a double below 2^51: what nearbyint does, but not by a call.
+double roundedToInteger(double value) {
+  constexpr double kRounder = 0x1.8p52;
+  return value + kRounder - kRounder;
+}
+
 ScreenRow encodeRow(const float *row, int64_t columns, int64_t levels, uint8_t *codes) {
   float largest = 0;
   for (int64_t k = 0; k < columns; ++k)
@@ -41,7 +47,7 @@ ScreenRow encodeRow(const float *row, int64_t columns, int64_t levels, uint8_t *
   double errors = 0, squares = 0, stands = 0;
   for (int64_t k = 0; k < columns; ++k) {
     const double value = static_cast<double>(row[k]), step = static_cast<double>(made.step);
-    const double place = step > 0 ? std::nearbyint(value / step + middle) : 0;
+    const double place = step > 0 ? roundedToInteger(value / step + middle) : 0;
     codes[k] = static_cast<uint8_t>(std::clamp(place, 0.0, static_cast<double>(levels)));
     const double meant = step * (static_cast<double>(codes[k]) - middle);
     errors += (value - meant) * (value - meant);

@@ -58,16 +58,24 @@ bool mapsHugePages(const char *weights, uint64_t bytes) {
   return true;
 }
 
-/// A wish: not every system and file system can fulfil it.
-void wishHugePages(const void *begin, uint64_t bytes, bool wanted) {
-#ifdef MADV_HUGEPAGE
+/// Of the whole pages in [begin, begin + bytes).
+void advise(const void *begin, uint64_t bytes, int advice) {
   auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   const uint64_t from = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page;
   const uint64_t to = (reinterpret_cast<uintptr_t>(begin) + bytes) / page * page;
   if (from < to)
-    madvise(reinterpret_cast<void *>(from), to - from, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    madvise(reinterpret_cast<void *>(from), to - from, advice);
+}
+
+/// A wish: not every system and file system can fulfil it.
+void wishHugePages(const void *begin, uint64_t bytes, bool wanted) {
+#ifdef MADV_HUGEPAGE
+  advise(begin, bytes, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 #endif
 }
+
+/// Of a mapping that nobody writes to: nothing is lost.
+void givePagesBack(const void *begin, uint64_t bytes) { advise(begin, bytes, MADV_DONTNEED); }
 
 /// Reads `bytes` bytes at `offset` of `file`; 0 or an error number.
 int readAll(int file, uint8_t *out, uint64_t bytes, uint64_t offset) {
@@ -147,6 +155,8 @@ Status Payload::copyWeights(const File &file, uint64_t fileOffset, uint64_t copi
   if (copiedBytes < weights.size() &&
       !mapOver(begin + copiedBytes, weights.size() - copiedBytes, file, offset + copiedBytes))
     copiedBytes = weights.size();
+  else
+    rare = {reinterpret_cast<const char *>(begin) + copiedBytes, weights.size() - copiedBytes};
   wishHugePages(begin, copiedBytes, true);
   if (int error = readByTwo(file.descriptor(), begin, copiedBytes, offset))
     return failed(error);
@@ -154,11 +164,7 @@ Status Payload::copyWeights(const File &file, uint64_t fileOffset, uint64_t copi
   mprotect(reserved, room, PROT_READ);
   copied.weights = reinterpret_cast<const char *>(begin);
   // Pages that a checksum or a sample has touched.
-  auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  auto from = (reinterpret_cast<uintptr_t>(at) + page - 1) / page * page;
-  auto to = (reinterpret_cast<uintptr_t>(at) + weights.size()) / page * page;
-  if (from < to)
-    madvise(reinterpret_cast<void *>(from), to - from, MADV_DONTNEED);
+  givePagesBack(at, weights.size());
   return {};
 }
 
@@ -176,6 +182,9 @@ Status Payload::loadWeights(const File &file, uint64_t fileOffset, tern_load_t l
   if (load == TERN_LOAD_COPY)
     return copyWeights(file, fileOffset, often);
   // Huge pages would bring in hundreds of rows with each that is read.
-  wishHugePages(weights.data() + often, weights.size() - often, false);
+  rare = {weights.data() + often, weights.size() - often};
+  wishHugePages(rare.begin, rare.bytes, false);
   return {};
 }
+
+void Payload::releaseRare() const { givePagesBack(rare.begin, rare.bytes); }

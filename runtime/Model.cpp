@@ -113,6 +113,14 @@ Status tern_model::chooseBest(const tern_open_options_t &options) {
   return unsuitable("no code for this processor: " + reasons);
 }
 
+void tern_model::noteRareRows(uint64_t rows) const {
+  constexpr uint64_t kMost = 1024;
+  if (rareRows.fetch_add(rows, std::memory_order_relaxed) + rows < kMost)
+    return;
+  rareRows.store(0, std::memory_order_relaxed);
+  library.payload().releaseRare();
+}
+
 Status tern_model::needTokenizer() const {
   if (tokenizer)
     return {};

@@ -12,6 +12,8 @@
 #include "runtime/metal/Device.h"
 #include "runtime/text/Tokenizer.h"
 
+#include <atomic>
+
 /// Code, payload and text of one model. Immutable once open: sessions and threads share it.
 struct tern_model {
   static tern::Status open(const char *path, const tern_open_options_t &options,
@@ -27,6 +29,9 @@ struct tern_model {
   }
   bool languageModel() const { return code().vocabulary != 0; }
   tern::Status needTokenizer() const;
+  /// To be told of table rows that a call has read here and there. Each brings up to 64 KiB of pages
+  /// of the file with it; when all may have brought 64 MiB, they are given back.
+  void noteRareRows(uint64_t rows) const;
 
   tern::Library library;
   /// The name of the chosen level, or "metal".
@@ -38,6 +43,8 @@ struct tern_model {
   std::string card;
 
 private:
+  mutable std::atomic<uint64_t> rareRows{0};
+
   tern::Status finish(const tern_open_options_t &options);
   tern::Status openGpu(const tern_open_options_t &options);
   tern::Status chooseForced(const char *level);

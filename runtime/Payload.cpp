@@ -69,6 +69,7 @@ Payload &Payload::operator=(Payload &&other) noexcept {
   std::swap(mapping, other.mapping);
   std::swap(mappedBytes, other.mappedBytes);
   std::swap(copied, other.copied);
+  std::swap(rare, other.rare);
   return *this;
 }
 

@@ -37,6 +37,9 @@ public:
   /// says. Of the last `rarelyRead` bytes only pages that are used get memory.
   Status loadWeights(const File &file, uint64_t fileOffset, tern_load_t load, uint64_t rarelyRead);
   bool hasCopiedWeights() const { return copied.weights != nullptr; }
+  /// Takes the pages of what is rarely read out of this process; they come back from the file when
+  /// they are read.
+  void releaseRare() const;
 
   /// Of a checked payload. Empty when there is no such section.
   std::string_view section(uint32_t kind) const;
@@ -57,6 +60,10 @@ private:
     uint64_t mappedBytes = 0;
     const char *weights = nullptr; ///< inside it, aligned to huge pages
   } copied;                        ///< nulls where weights are used in place
+  struct {
+    const char *begin = nullptr;
+    uint64_t bytes = 0;
+  } rare; ///< of the weights, what lies in mapped pages of the file and is rarely read
 };
 
 } // namespace tern

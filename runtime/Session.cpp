@@ -198,6 +198,8 @@ Status tern_session::takeBest(const tern_best_t *found, uint32_t slotCount, Best
     if (found[t].id >= 0 && better)
       best = {found[t].id, found[t].logit, best.computed};
   }
+  if (found)
+    owner->noteRareRows(best.computed + 1); // and the token's embedding
   if (best.id < 0) {
     // No screen, or no logit above -infinity.
     if (Status status = needLogits(); !status.ok())

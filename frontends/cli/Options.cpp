@@ -78,10 +78,8 @@ void addThreads(CLI::App &verb, uint32_t &threads) {
 
 void addHead(CLI::App &verb, CheckpointFlags &flags) {
   verb.add_option("--head", flags.head,
-                  "how the likeliest token is found: two_stage (a coarse copy of the head first),\n"
-                  "full, or auto (two_stage for heads of 32 MiB or more); the token is the same.\n"
-                  "Or a head whose table is rounded to f16, bf16, or integers with a scale a row,\n"
-                  "int8 or q6 (6 bits): smaller ones are faster, and not as exact")
+                  "how the likeliest token is found, which is the same: two_stage (by a coarse copy\n"
+                  "of the head), full, or auto; or a head that is not as exact: f16, bf16, int8, q6")
       ->check(CLI::IsMember({"auto", "full", "two_stage", "f16", "bf16", "int8", "q6"}))
       ->capture_default_str();
 }

@@ -12,6 +12,7 @@
 
 #include "FakeModel.h"
 #include "ModelFile.h"
+#include "runtime/Payload.h"
 #include "runtime/Residency.h"
 
 using namespace tern::test;
@@ -72,6 +73,35 @@ TEST(Load, UnknownModesAreRefused) {
   tern_model_t *model = nullptr;
   EXPECT_EQ(tern_model_open("model.so", &options, &model), TERN_STATUS_INVALID_ARGUMENT);
   EXPECT_NE(std::strstr(tern_error_message(), "no load mode 3"), nullptr);
+}
+
+TEST(Load, WhatIsRarelyReadIsGivenBackAndComesBack) {
+  TempFolder folder;
+  const std::string path = folder / "payload";
+  constexpr uint64_t kBytes = uint64_t(8) << 20, kRare = uint64_t(3) << 20;
+  std::string weights(kBytes, 'w');
+  for (size_t i = 0; i < weights.size(); i += 4096)
+    weights[i] = char('a' + i / 4096 % 26);
+  writeFile(path, makePayload({{TERN_SECTION_WEIGHTS, weights}}));
+  tern::File file;
+  ASSERT_TRUE(tern::File::open(path.c_str(), &file).ok());
+  for (tern_load_t load : {TERN_LOAD_MAP, TERN_LOAD_COPY}) {
+    tern::Payload payload;
+    ASSERT_TRUE(tern::Payload::map(file, {0, file.size()}, &payload).ok());
+    ASSERT_TRUE(payload.checkStructure().ok());
+    ASSERT_TRUE(payload.loadWeights(file, 0, load, kRare).ok());
+    auto resident = [&] {
+      std::string_view there = payload.section(TERN_SECTION_WEIGHTS);
+      return tern::residencyOf(there.data(), there.size()).resident;
+    };
+    EXPECT_EQ(payload.section(TERN_SECTION_WEIGHTS), weights);
+    const uint64_t before = resident();
+    EXPECT_GE(before, kBytes);
+    payload.releaseRare();
+    // What is rarely read begins at a multiple of a huge page.
+    EXPECT_LE(resident(), kBytes - kRare + (uint64_t(2) << 20));
+    EXPECT_EQ(payload.section(TERN_SECTION_WEIGHTS), weights);
+  }
 }
 
 TEST(Residency, CountsTouchedPagesOfTheRangeOnly) {

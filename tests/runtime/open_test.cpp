@@ -342,7 +342,7 @@ TEST(Descriptor, ImplausibleOnesAreRefused) {
     const char *words;
   } cases[] = {
       {"abi", [](auto &d) { d.abi_version = TERN_ABI_VERSION + 1; }, TERN_STATUS_VERSION,
-       "compiled for runtime interface 4, this runtime has 3"},
+       "compiled for runtime interface 5, this runtime has 4"},
       {"size", [](auto &d) { d.struct_size = 8; }, TERN_STATUS_CORRUPT, "bytes, found 8"},
       {"huge", [](auto &d) { d.struct_size = 1 << 20; }, TERN_STATUS_CORRUPT, "found 1048576"},
       {"version", [](auto &d) { d.compiler_version = nullptr; }, TERN_STATUS_CORRUPT,
@@ -371,8 +371,8 @@ TEST(Descriptor, ImplausibleOnesAreRefused) {
        "level fake has an implausible list of 2 kernels"},
       {"kernel count", [](auto &) { fakeVariants[1].kernel_count = 1 << 20; }, TERN_STATUS_CORRUPT,
        "list of 1048576 kernels"},
-      {"packing", [](auto &) { fakeKernels[0].packing = 4; }, TERN_STATUS_CORRUPT,
-       "kernel 0 of level alien is implausible: packing 4"},
+      {"packing", [](auto &) { fakeKernels[0].packing = 5; }, TERN_STATUS_CORRUPT,
+       "kernel 0 of level alien is implausible: packing 5"},
       {"kernel rows", [](auto &) { fakeKernels[1].rows = 0; }, TERN_STATUS_CORRUPT, "rows 0"},
       {"kernel k", [](auto &) { fakeKernels[1].k = 16; }, TERN_STATUS_CORRUPT, "k 16"},
       {"kernel run", [](auto &) { fakeKernels[0].run = nullptr; }, TERN_STATUS_CORRUPT, "kernel 0"},
