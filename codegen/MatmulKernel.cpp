@@ -89,13 +89,6 @@ Value KernelBuilder::opaque(Value pointer) {
       .getResult(0);
 }
 
-void KernelBuilder::keepOrder() {
-  LLVM::InlineAsmOp::create(*this, TypeRange{}, ValueRange{}, /*asm_string=*/"",
-                            /*constraints=*/"~{memory}", /*has_side_effects=*/true,
-                            /*is_align_stack=*/false, LLVM::TailCallKind::None,
-                            /*asm_dialect=*/{}, /*operand_attrs=*/{});
-}
-
 Value KernelBuilder::fusedMultiplyAdd(Value a, Value b, Value c) {
   return LLVM::FMAOp::create(*this, a, b, c);
 }
@@ -334,9 +327,10 @@ void MatmulEmitter::emit() {
     return emitPasses(blockBegin, blockEnd, [&](Value block, Value lane) {
       forLoop(b.i64(0), m, 1, [&](Value token) { emitBody({block, lane, token, 1}); });
     });
-  if (tile.unpacked.tileBytes == 0)
-    return emitPanels(blockBegin, row.mr);
+  // Scales of groups on both sides cost more where so many sums leave them no registers.
   const bool all = tile.unpacked.blocks == 1;
+  if (tile.unpacked.tileBytes == 0 || (groupsActs() && !all))
+    return emitPanels(blockBegin, row.mr);
   emitPanels(emitUnpacked(), all ? tailTokens(row.mr) : row.mr);
 }
 

@@ -36,8 +36,6 @@ public:
   void prefetch(mlir::Value pointer, int level = 1);
   /// The same pointer, of which LLVM knows nothing: it leaves the addressing as it is written.
   mlir::Value opaque(mlir::Value pointer);
-  /// No load or store moves across.
-  void keepOrder();
   /// a * b + c, rounded once: an instruction of the CPU.
   mlir::Value fusedMultiplyAdd(mlir::Value a, mlir::Value b, mlir::Value c);
   /// The same bits from operations that every CPU has.

@@ -23,6 +23,15 @@ Value vpdpbusd(KernelBuilder &b, Value sum, Value codes, Value acts) {
                      sum.getType(), {sum, codes, acts});
 }
 
+/// The same sum, before which no load and no store moves.
+Value finished(KernelBuilder &b, Value sum) {
+  return LLVM::InlineAsmOp::create(b, sum.getType(), sum, /*asm_string=*/"",
+                                   /*constraints=*/"=v,0,~{memory}", /*has_side_effects=*/true,
+                                   /*is_align_stack=*/false, LLVM::TailCallKind::None,
+                                   /*asm_dialect=*/{}, /*operand_attrs=*/{})
+      .getResult(0);
+}
+
 /// GEMV: the four 2-bit fields of a byte are masked where they are, so four accumulators hold 1, 4,
 /// 16 and 64 times their sums and are shifted once at the end. Exact: a field is at most 192, so
 /// 132104 / 4 columns (the limit of ternary.matmul) stay within 192 * 128 * 33026 < 2^30.
@@ -142,7 +151,6 @@ Values TwoBitBlockVnni::stepUnpacking(KernelBuilder &b, ValueRange state, Value 
   Values next(state);
   for (int64_t slot = 0; slot < 4; ++slot) {
     Values codes;
-    b.keepOrder();
     for (int64_t block = 0; block < unpacked.blocks; ++block) {
       Value packed = b.offset(tile, b.mul(blockBytes, b.i64(block)));
       codes.push_back(unpackTwoBit(b, loadTwoBit(b, packed, lanes), slot));
@@ -151,6 +159,7 @@ Values TwoBitBlockVnni::stepUnpacking(KernelBuilder &b, ValueRange state, Value 
                             static_cast<unsigned>(4 * lanes));
     }
     addSlot(b, next, slot, codes, acts);
+    next.back() = finished(b, next.back());
   }
   return next;
 }
