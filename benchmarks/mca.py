@@ -105,7 +105,8 @@ def measure(kernel_code, mca):
                 continue
             gemv = match.group(3) == "1"
             candidates = [(*product_of(row, body), body) for body in loops(lines)]
-            kind, products, body = max(candidates, key=lambda item: item[1])
+            # Of equals the shortest: another one unpacks as well, for the first token rows only.
+            kind, products, body = max(candidates, key=lambda item: (item[1], -len(item[2])))
             if not products:
                 raise SystemExit(f"{row} for {cpu}: no inner loop with products")
             rate = products / cycles(mca, cpu, body)

@@ -41,7 +41,7 @@ struct CompileInput {
 struct CompileOptions {
   std::vector<Target>
       targets;           ///< best first; empty: every level of the host's architecture, best first
-  int64_t maxRows = 128; ///< tokens a call takes at most
+  int64_t maxRows = 256; ///< tokens a call takes at most
   bool sidecar = false;  ///< payload in `<output>.weights` instead of inside the library
   std::string packing = "two_bit"; ///< how trits lie in bytes: two_bit or base3
   bool probes = false;             ///< code that says what it begins; only for JitModel

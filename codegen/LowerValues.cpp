@@ -256,14 +256,19 @@ void FunctionLowering::share(Value count, function_ref<void(Value, Value)> body)
     return;
   }
   // A thread alone needs no pieces. Otherwise a quarter of the items evens out what the threads
-  // lose to other work on their cores; four pieces a thread keep what it waits for short.
-  constexpr int64_t kShare = 4, kPieces = 4;
+  // lose to other work on their cores; four pieces a thread keep what it waits for short. They are
+  // of one size, or one thread would always wait for another, and of whole groups of row blocks.
+  constexpr int64_t kShare = 4, kPieces = 4, kGroup = 4;
   Value alone = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, threads, b.i64(1));
-  Value quarter = arith::DivUIOp::create(b, count, b.i64(kShare));
-  Value loose = arith::SelectOp::create(b, alone, b.i64(0), quarter);
-  Value dealt = arith::SubIOp::create(b, count, loose);
   Value pieces = b.mul(threads, kPieces);
-  Value size = arith::DivUIOp::create(b, b.add(b.add(loose, pieces), -1), pieces);
+  Value size = arith::DivUIOp::create(b, count, b.mul(pieces, kShare));
+  Value groups = arith::AndIOp::create(b, size, b.i64(-kGroup));
+  Value grouped = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, groups, b.i64(0));
+  size = arith::MaxUIOp::create(b, arith::SelectOp::create(b, grouped, groups, size), b.i64(1));
+  Value quarter = arith::DivUIOp::create(b, count, b.i64(kShare));
+  Value loose = arith::MinUIOp::create(b, b.mul(size, pieces), quarter);
+  loose = arith::SelectOp::create(b, alone, b.i64(0), loose);
+  Value dealt = arith::SubIOp::create(b, count, loose);
   auto [begin, end] = split(dealt);
   auto least = [&](Value value) -> Value { return arith::MinSIOp::create(b, value, count); };
   SmallVector<Type> types(2, b.getI64Type());

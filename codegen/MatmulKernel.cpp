@@ -181,14 +181,10 @@ constexpr int64_t kBaseRows = 4;
 /// Row blocks whose weights a GEMM keeps in the second-level cache while all tokens pass by.
 constexpr int64_t kPanelBlocks = 16;
 
-/// Bytes on the stack for the unpacked tiles of a pass: those of 16384 columns on ARM. Longer rows
-/// are unpacked anew for each group of token rows.
-constexpr int64_t kUnpackedRoom = 256 << 10;
-
 /// Emits one kernel. GEMV: row blocks in order, weights one ascending stream. GEMM: panels of row
 /// blocks; in each, groups of token rows, which stay in the first-level cache; in each, the
-/// panel's row blocks. Tiles that can be unpacked beforehand: passes; in each, once its tiles,
-/// then groups of token rows. Then for each scale group: the tiles.
+/// panel's row blocks. Tiles that can be unpacked beforehand: the same panels, of which all tiles of
+/// a pass are unpacked first. Then for each scale group: the tiles.
 class MatmulEmitter {
 public:
   MatmulEmitter(KernelBuilder &b, const KernelRow &row, const DotTile &tile, Value args)
@@ -204,20 +200,25 @@ private:
     Value block, lane; ///< row block, and the pass's first row in it
     Value token;       ///< first of `tokens`
     int64_t tokens;
-    Value unpacked = {}; ///< the pass's tiles, if they are read unpacked
+    Value unpacked = {};  ///< the pass's tiles, if they are read unpacked
+    int64_t blocks = 1;   ///< row blocks from `block` on
+    bool unpacks = false; ///< whether it reads packed tiles and writes `unpacked`
   };
   using Values = SmallVector<Value>;
 
   void readArgs();
-  void emitPanels(int64_t widest);
-  void emitUnpacked();
-  void emitTokens(int64_t widest, function_ref<void(Value token, int64_t tokens)> body);
+  void emitPanels(Value first, int64_t widest);
+  Value emitUnpacked();
+  void emitUnpackedPanel(Value begin, Value end, Value lane);
+  void emitTokens(Value first, int64_t widest,
+                  function_ref<void(Value token, int64_t tokens)> body);
   void emitPasses(Value begin, Value end, function_ref<void(Value block, Value lane)> body);
+  void emitPasses(function_ref<void(Value lane)> body);
   void emitBody(const Place &place);
   Values emitGroups(const Place &place);
   Values emitGroup(const Place &place, ValueRange acts, Value scalesAt, Value group,
                    ValueRange totals);
-  Values emitGroupScales(Value first);
+  Values emitGroupScales(const Place &place, Value first);
   Values loadTokens(const Place &place, Value base, Value stride, Value group, VectorType type);
   Values emitGroupSums(const Place &place, ValueRange acts, Value group);
   Values emitTiles(Value weight, ValueRange acts, Value begin, Value end, const Place &place,
@@ -228,6 +229,8 @@ private:
   static int64_t tailTokens(int64_t widest) {
     return static_cast<int64_t>(llvm::bit_floor(static_cast<uint64_t>(widest - 1)));
   }
+  /// Vectors of sums that each token row has.
+  int64_t partsOf(const Place &place) const { return place.blocks * tile.parts; }
   /// Whether activations have a scale a group, and not one a token.
   bool groupsActs() const { return row.acts == Acts::Int8Groups; }
   Value field(Type type, size_t byteOffset) {
@@ -245,7 +248,10 @@ private:
       rows.push_back(b.offset(rows.back(), stride));
     return rows;
   }
-  void forLoop(Value begin, Value end, int64_t step, function_ref<void(Value)> body);
+  void forLoop(Value begin, Value end, Value step, function_ref<void(Value)> body);
+  void forLoop(Value begin, Value end, int64_t step, function_ref<void(Value)> body) {
+    forLoop(begin, end, b.i64(step), body);
+  }
   Values forLoop(Value begin, Value end, int64_t step, ValueRange initial,
                  function_ref<Values(Value, ValueRange)> body);
 
@@ -258,11 +264,12 @@ private:
   Value weight, scale, acts, rowScales, offsets, residual, out;
   Value actsStride, offsetsStride, rowScalesStride, outStride, m, blockBegin, blockEnd, kTiles;
   Value groups, scaleGroups, scaleBytes, halfScales, groupTiles, scaleRatio, totalsStart;
-  Value room; ///< for the unpacked tiles of a pass
+  Value blockScaleBytes; ///< of a row block's scales
+  Value room;            ///< for unpacked tiles
 };
 
-void MatmulEmitter::forLoop(Value begin, Value end, int64_t step, function_ref<void(Value)> body) {
-  scf::ForOp::create(b, begin, end, b.i64(step), ValueRange{},
+void MatmulEmitter::forLoop(Value begin, Value end, Value step, function_ref<void(Value)> body) {
+  scf::ForOp::create(b, begin, end, step, ValueRange{},
                      [&](OpBuilder &nested, Location, Value index, ValueRange) {
                        OpBuilder::InsertionGuard guard(b);
                        b.restoreInsertionPoint(nested.saveInsertionPoint());
@@ -322,63 +329,83 @@ void MatmulEmitter::emit() {
     return emitPasses(blockBegin, blockEnd, [&](Value block, Value lane) {
       forLoop(b.i64(0), m, 1, [&](Value token) { emitBody({block, lane, token, 1}); });
     });
-  if (tile.unpackedBytes == 0)
-    return emitPanels(row.mr);
-  room = LLVM::AllocaOp::create(b, weight.getType(), b.getI8Type(), b.i64(kUnpackedRoom),
-                                /*alignment=*/64);
-  Value fits = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, kTiles,
-                                     b.i64(kUnpackedRoom / tile.unpackedBytes));
-  Value many = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, m, b.i64(row.mr));
-  auto choice = scf::IfOp::create(b, arith::AndIOp::create(b, fits, many), /*withElseRegion=*/true);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(choice.thenBlock());
-  emitUnpacked();
-  b.setInsertionPointToStart(choice.elseBlock());
-  emitPanels(tailTokens(row.mr));
+  // Scales of groups on both sides cost more where so many sums leave them no registers.
+  const bool all = tile.unpacked.blocks == 1;
+  if (tile.unpacked.tileBytes == 0 || (groupsActs() && !all))
+    return emitPanels(blockBegin, row.mr);
+  emitPanels(emitUnpacked(), all ? tailTokens(row.mr) : row.mr);
 }
 
-void MatmulEmitter::emitPanels(int64_t widest) {
-  forLoop(blockBegin, blockEnd, kPanelBlocks, [&](Value begin) {
+/// Row blocks from `first` on.
+void MatmulEmitter::emitPanels(Value first, int64_t widest) {
+  forLoop(first, blockEnd, kPanelBlocks, [&](Value begin) {
     Value end = b.min(b.add(begin, b.i64(kPanelBlocks)), blockEnd);
-    emitTokens(widest, [&](Value token, int64_t tokens) {
+    emitTokens(b.i64(0), widest, [&](Value token, int64_t tokens) {
       emitPasses(begin, end,
                  [&](Value block, Value lane) { emitBody({block, lane, token, tokens}); });
     });
   });
 }
 
-/// A single token row left over takes packed tiles.
-void MatmulEmitter::emitUnpacked() {
-  const int64_t tileBytes = row.packing.tileBytes();
-  emitPasses(blockBegin, blockEnd, [&](Value block, Value lane) {
-    Value packed = element(element(weight, b.mul(block, kTiles), tileBytes), lane, 4);
-    forLoop(b.i64(0), kTiles, 1, [&](Value index) {
-      tile.writeUnpacked(b, element(packed, index, tileBytes),
-                         element(room, index, tile.unpackedBytes));
-    });
-    emitTokens(row.mr, [&](Value token, int64_t tokens) {
-      emitBody({block, lane, token, tokens, tokens == 1 ? Value() : room});
-    });
+/// Row blocks from blockBegin on, as many as can be unpacked beforehand, none for few token rows or
+/// long ones. Returns the first one left.
+Value MatmulEmitter::emitUnpacked() {
+  const int64_t blocks = tile.unpacked.blocks;
+  room = LLVM::AllocaOp::create(b, weight.getType(), b.getI8Type(), b.i64(tile.unpacked.room),
+                                /*alignment=*/64);
+  Value fit = arith::DivUIOp::create(b, b.i64(tile.unpacked.room / tile.unpacked.tileBytes),
+                                     arith::MaxSIOp::create(b, kTiles, b.i64(1)));
+  Value step = b.bitAnd(b.min(fit, b.i64(tile.unpacked.panelBlocks)), b.i64(-blocks));
+  Value fits = arith::CmpIOp::create(b, arith::CmpIPredicate::sgt, step, b.i64(0));
+  Value many = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, m, b.i64(row.mr));
+  Value whole = b.bitAnd(b.sub(blockEnd, blockBegin), b.i64(-blocks));
+  Value end = b.add(blockBegin, arith::SelectOp::create(b, arith::AndIOp::create(b, fits, many),
+                                                        whole, b.i64(0)));
+  forLoop(blockBegin, end, arith::MaxSIOp::create(b, step, b.i64(1)), [&](Value first) {
+    Value last = b.min(b.add(first, step), end);
+    emitPasses([&](Value lane) { emitUnpackedPanel(first, last, lane); });
   });
+  return end;
+}
+
+/// The first token rows unpack as they go: what that writes to the caches costs no time beside
+/// their products. A single token row left over takes packed tiles where row blocks do.
+void MatmulEmitter::emitUnpackedPanel(Value begin, Value end, Value lane) {
+  const int64_t blocks = tile.unpacked.blocks;
+  const int64_t widest = tile.unpacked.tokens ? tile.unpacked.tokens : row.mr;
+  auto emitBodies = [&](Value token, int64_t tokens, bool unpacks) {
+    forLoop(begin, end, blocks, [&](Value block) {
+      if (tokens == 1 && blocks == 1)
+        return emitBody({block, lane, token, tokens});
+      Value tiles = element(room, b.mul(b.sub(block, begin), kTiles), tile.unpacked.tileBytes);
+      emitBody({block, lane, token, tokens, tiles, blocks, unpacks});
+    });
+  };
+  emitBodies(b.i64(0), widest, /*unpacks=*/true);
+  emitTokens(b.i64(widest), widest,
+             [&](Value token, int64_t tokens) { emitBodies(token, tokens, /*unpacks=*/false); });
 }
 
 /// Every pass over the rows of every row block.
 void MatmulEmitter::emitPasses(Value begin, Value end,
                                function_ref<void(Value block, Value lane)> body) {
-  const int64_t passRows = tile.lanes * tile.parts;
-  forLoop(begin, end, 1, [&](Value block) {
-    if (passRows == row.packing.rows)
-      return body(block, b.i64(0));
-    forLoop(b.i64(0), b.i64(row.packing.rows), passRows, [&](Value lane) { body(block, lane); });
-  });
+  forLoop(begin, end, 1,
+          [&](Value block) { emitPasses([&](Value lane) { body(block, lane); }); });
 }
 
-/// All token rows: as many as possible in groups of `widest`, then in powers of two down to
-/// ownBodies, then what is left at once.
-void MatmulEmitter::emitTokens(int64_t widest,
+void MatmulEmitter::emitPasses(function_ref<void(Value lane)> body) {
+  const int64_t passRows = tile.lanes * tile.parts;
+  if (passRows == row.packing.rows)
+    return body(b.i64(0));
+  forLoop(b.i64(0), b.i64(row.packing.rows), passRows, body);
+}
+
+/// All token rows from `first` on: as many as possible in groups of `widest`, then in powers of two
+/// down to ownBodies, then what is left at once.
+void MatmulEmitter::emitTokens(Value first, int64_t widest,
                                function_ref<void(Value token, int64_t tokens)> body) {
-  Value rest = arith::RemUIOp::create(b, m, b.i64(widest)), whole = b.sub(m, rest);
-  forLoop(b.i64(0), whole, widest, [&](Value token) { body(token, widest); });
+  Value rest = arith::RemUIOp::create(b, b.sub(m, first), b.i64(widest)), whole = b.sub(m, rest);
+  forLoop(first, whole, widest, [&](Value token) { body(token, widest); });
   auto takeIf = [&](Value bits, int64_t expected, Value skipped, int64_t tokens) {
     Value present = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, bits, b.i64(expected));
     auto tail = scf::IfOp::create(b, present, /*withElseRegion=*/false);
@@ -389,7 +416,7 @@ void MatmulEmitter::emitTokens(int64_t widest,
   for (int64_t tokens = tailTokens(widest); tokens >= tile.ownBodies; tokens /= 2)
     takeIf(b.bitAnd(rest, b.i64(tokens)), tokens, b.bitAnd(rest, b.i64(-2 * tokens)), tokens);
   Value left = b.bitAnd(rest, b.i64(tile.ownBodies - 1));
-  for (int64_t tokens = 1; tokens < tile.ownBodies; ++tokens)
+  for (int64_t tokens = 1; tokens < std::min(tile.ownBodies, widest); ++tokens)
     takeIf(left, tokens, b.bitAnd(rest, b.i64(-tile.ownBodies)), tokens);
 }
 
@@ -401,9 +428,10 @@ MatmulEmitter::Values MatmulEmitter::emitGroups(const Place &place) {
              llvm::divideCeil(place.tokens, kBaseRows));
   // [row block][scale groups][rows]
   Value groupBytes = b.mul(scaleBytes, b.i64(row.packing.rows));
-  Value blockScales = b.offset(scale, b.mul(b.mul(place.block, scaleGroups), groupBytes));
+  blockScaleBytes = b.mul(scaleGroups, groupBytes);
+  Value blockScales = b.offset(scale, b.mul(place.block, blockScaleBytes));
   Value laneScales = b.offset(blockScales, b.mul(place.lane, scaleBytes));
-  Values initial(place.tokens * tile.parts, totalsStart);
+  Values initial(place.tokens * partsOf(place), totalsStart);
   return forLoop(b.i64(0), scaleGroups, 1, initial, [&](Value scaleGroup, ValueRange totals) {
     Value scales = b.offset(laneScales, b.mul(scaleGroup, groupBytes));
     if (!groupsActs())
@@ -415,16 +443,17 @@ MatmulEmitter::Values MatmulEmitter::emitGroups(const Place &place) {
   });
 }
 
-MatmulEmitter::Values MatmulEmitter::emitGroupScales(Value first) {
-  SmallVector<Type> types(tile.parts, floats);
+MatmulEmitter::Values MatmulEmitter::emitGroupScales(const Place &place, Value first) {
+  SmallVector<Type> types(partsOf(place), floats);
   auto choice = scf::IfOp::create(b, types, halfScales, /*withElse=*/true);
   OpBuilder::InsertionGuard guard(b);
   for (bool halves : {true, false}) {
     b.setInsertionPointToStart(halves ? choice.thenBlock() : choice.elseBlock());
     Values scales;
-    for (int64_t part = 0; part < tile.parts; ++part) {
-      Value place = b.offset(first, part * tile.lanes * (halves ? 2 : 4));
-      scales.push_back(halves ? b.loadHalves(floats, place, tile.plain) : b.load(floats, place, 4));
+    for (int64_t i = 0; i < partsOf(place); ++i) {
+      Value block = b.offset(first, b.mul(blockScaleBytes, b.i64(i / tile.parts)));
+      Value at = b.offset(block, i % tile.parts * tile.lanes * (halves ? 2 : 4));
+      scales.push_back(halves ? b.loadHalves(floats, at, tile.plain) : b.load(floats, at, 4));
     }
     scf::YieldOp::create(b, scales);
   }
@@ -436,17 +465,18 @@ MatmulEmitter::Values MatmulEmitter::emitGroup(const Place &place, ValueRange ac
                                                Value group, ValueRange totals) {
   // Scales are loaded when the sums are done: before, they would take a register from them.
   Values products = emitGroupSums(place, acts, group), tokenScales;
-  Values scales = emitGroupScales(scalesAt);
+  Values scales = emitGroupScales(place, scalesAt);
+  const int64_t parts = partsOf(place);
   if (groupsActs())
     tokenScales = loadTokens(place, rowScales, rowScalesStride, group, floats);
-  for (int64_t i = 0; i < place.tokens * tile.parts; ++i) {
+  for (int64_t i = 0; i < place.tokens * parts; ++i) {
     Value &value = products[i];
     if (!tile.takesFloats)
       value = arith::SIToFPOp::create(b, floats, value);
     if (groupsActs())
-      value = arith::MulFOp::create(b, value, tokenScales[i / tile.parts]);
-    value = tile.plain ? b.plainMultiplyAdd(value, scales[i % tile.parts], totals[i])
-                       : b.fusedMultiplyAdd(value, scales[i % tile.parts], totals[i]);
+      value = arith::MulFOp::create(b, value, tokenScales[i / parts]);
+    value = tile.plain ? b.plainMultiplyAdd(value, scales[i % parts], totals[i])
+                       : b.fusedMultiplyAdd(value, scales[i % parts], totals[i]);
   }
   return products;
 }
@@ -468,20 +498,23 @@ MatmulEmitter::Values MatmulEmitter::emitGroupSums(const Place &place, ValueRang
   const int64_t tileBytes = row.packing.tileBytes();
   Value firstTile = b.mul(group, groupTiles);
   Value blockWeight = element(weight, b.add(b.mul(place.block, kTiles), firstTile), tileBytes);
-  Value laneWeight = place.unpacked ? element(place.unpacked, firstTile, tile.unpackedBytes)
-                                    : element(blockWeight, place.lane, 4);
+  Value laneWeight = element(blockWeight, place.lane, 4);
   Values groupActs =
       llvm::map_to_vector(acts, [&](Value row0) { return element(row0, firstTile, tileActBytes); });
+  Place tiles = place;
+  if (place.unpacked)
+    tiles.unpacked =
+        element(place.unpacked, firstTile, place.blocks * tile.unpacked.tileBytes);
   Values initial;
   if (!tile.takesFloats)
     for (Value offset : loadTokens(place, offsets, offsetsStride, group, sums))
-      initial.append(tile.parts, offset);
+      initial.append(partsOf(place), offset);
   if (tile.maxTiles == 0) {
-    const size_t count = static_cast<size_t>(place.tokens * tile.parts);
+    const size_t count = static_cast<size_t>(place.tokens * partsOf(place));
     Values states;
     for (int64_t slice = 0; slice < tile.slices; ++slice)
-      llvm::append_range(states, emitTiles(laneWeight, groupActs, b.i64(0), groupTiles, place,
-                                           tile.start(b, place.tokens, initial), slice));
+      llvm::append_range(states, emitTiles(laneWeight, groupActs, b.i64(0), groupTiles, tiles,
+                                           tile.start(b, place.tokens * place.blocks, initial), slice));
     Values chains = tile.finish(b, states);
     for (size_t i = count; i < chains.size(); ++i)
       chains[i % count] = b.add(chains[i % count], chains[i]);
@@ -492,7 +525,7 @@ MatmulEmitter::Values MatmulEmitter::emitGroupSums(const Place &place, ValueRang
   return forLoop(b.i64(0), groupTiles, tile.maxTiles, initial, [&](Value begin, ValueRange wide) {
     Value end = b.min(b.add(begin, b.i64(tile.maxTiles)), groupTiles);
     Values state = tile.start(b, place.tokens, {});
-    Values run = tile.finish(b, emitTiles(laneWeight, groupActs, begin, end, place, state));
+    Values run = tile.finish(b, emitTiles(laneWeight, groupActs, begin, end, tiles, state));
     for (auto [sum, earlier] : llvm::zip_equal(run, wide))
       sum = b.add(earlier, sum);
     return run;
@@ -505,7 +538,7 @@ MatmulEmitter::Values MatmulEmitter::emitTiles(Value weight, ValueRange acts, Va
                                                Value end, const Place &place, ValueRange state,
                                                int64_t slice) {
   const bool streams = !place.unpacked && tile.lanes * tile.parts == row.packing.rows;
-  const int64_t tileBytes = place.unpacked ? tile.unpackedBytes : row.packing.tileBytes();
+  const int64_t tileBytes = row.packing.tileBytes();
   const int64_t bases = acts.size();
   auto take = [&](int64_t count) {
     return [&, count](Value index, ValueRange carried) {
@@ -522,9 +555,15 @@ MatmulEmitter::Values MatmulEmitter::emitTiles(Value weight, ValueRange acts, Va
         for (auto [ahead, level] : kPrefetches)
           b.prefetch(b.offset(first, line + ahead), level);
       ValueRange sofar = carried.drop_front(bases);
-      llvm::append_range(next, place.unpacked
-                                   ? tile.stepUnpacked(b, sofar, first, tokenActs, count)
-                                   : tile.step(b, sofar, first, tokenActs, count, slice));
+      if (!place.unpacked) {
+        llvm::append_range(next, tile.step(b, sofar, first, tokenActs, count, slice));
+        return next;
+      }
+      Value unpacked = element(place.unpacked, index, place.blocks * tile.unpacked.tileBytes);
+      llvm::append_range(next, place.unpacks
+                                   ? tile.stepUnpacking(b, sofar, first, b.mul(kTiles, b.i64(tileBytes)),
+                                                        unpacked, tokenActs)
+                                   : tile.stepUnpacked(b, sofar, unpacked, tokenActs, count));
       return next;
     };
   };
@@ -532,7 +571,7 @@ MatmulEmitter::Values MatmulEmitter::emitTiles(Value weight, ValueRange acts, Va
   for (Value base : acts)
     carried.push_back(element(base, begin, tileActBytes));
   llvm::append_range(carried, state);
-  if (tile.unroll > 1) {
+  if (tile.unroll > 1 && !place.unpacks) {
     Value whole = b.bitAnd(b.sub(end, begin), b.i64(-tile.unroll));
     Value middle = b.add(begin, whole);
     carried = forLoop(begin, middle, tile.unroll, carried, take(tile.unroll));
@@ -547,12 +586,13 @@ void MatmulEmitter::emitEpilogue(const Place &place, ValueRange totals) {
   Value first = b.mul(b.add(b.mul(place.token, outStride), column), b.i64(4));
   Value stride = b.mul(outStride, b.i64(4));
   Values values(totals), outs = rowsOf(b.offset(out, first), stride, place.tokens);
+  const int64_t parts = partsOf(place);
   const bool perToken = !tile.takesFloats && !groupsActs();
   for (int64_t i = 0; perToken && i < place.tokens; ++i) {
     Value rowScale = b.broadcast(
         floats, b.load(b.getF32Type(), b.offset(element(rowScales, place.token, 4), 4 * i), 4));
-    for (int64_t part = 0; part < tile.parts; ++part) {
-      Value &value = values[i * tile.parts + part];
+    for (int64_t part = 0; part < parts; ++part) {
+      Value &value = values[i * parts + part];
       value = arith::MulFOp::create(b, value, rowScale);
     }
   }
@@ -567,13 +607,13 @@ void MatmulEmitter::emitEpilogue(const Place &place, ValueRange totals) {
     Values befores = rowsOf(b.offset(residual, first), stride, place.tokens);
     for (int64_t i = 0; i < static_cast<int64_t>(values.size()); ++i) {
       Value before =
-          b.load(floats, b.offset(befores[i / tile.parts], i % tile.parts * tile.lanes * 4), 4);
+          b.load(floats, b.offset(befores[i / parts], i % parts * tile.lanes * 4), 4);
       values[i] = arith::AddFOp::create(b, before, values[i]);
     }
     scf::YieldOp::create(b, values);
   }
   for (auto [i, value] : llvm::enumerate(choice.getResults()))
-    LLVM::StoreOp::create(b, value, b.offset(outs[i / tile.parts], i % tile.parts * tile.lanes * 4),
+    LLVM::StoreOp::create(b, value, b.offset(outs[i / parts], i % parts * tile.lanes * 4),
                           4);
 }
 

@@ -78,9 +78,14 @@ public:
   int64_t ownBodies = 1;
   /// Turns in which a group's tiles are walked, each with a state of its own.
   int64_t slices = 1;
-  /// Bytes of a tile as `writeUnpacked` writes it; 0: there is no such form. A row block is
-  /// unpacked once for many token rows; its tiles have to take one pass.
-  int64_t unpackedBytes = 0;
+  /// How tiles are read that were unpacked beforehand, once for many token rows.
+  struct {
+    int64_t tileBytes = 0;    ///< of a tile; 0: there is no such form
+    int64_t tokens = 0;       ///< token rows that they meet at once; 0: the kernel's
+    int64_t blocks = 1;       ///< row blocks that these meet at once; several only in one pass
+    int64_t panelBlocks = 1;  ///< row blocks unpacked at a time, at most
+    int64_t room = 256 << 10; ///< bytes on the stack; rows that do not fit stay packed
+  } unpacked;
 
   /// Code for the kernel's first and last moment: whatever it needs beyond the state.
   virtual void enter(KernelBuilder &) {}
@@ -94,14 +99,24 @@ public:
   virtual llvm::SmallVector<mlir::Value> step(KernelBuilder &b, mlir::ValueRange state,
                                               mlir::Value tile, mlir::ValueRange acts,
                                               int64_t count, int64_t slice) const = 0;
-  /// Writes the tile's `unpackedBytes` to `out`, aligned to 16.
-  virtual void writeUnpacked(KernelBuilder &, mlir::Value /*tile*/, mlir::Value /*out*/) const {}
-  /// `step` on `count` unpacked tiles and two token rows or more.
+  /// `step` on `count` unpacked tiles, [tile][row block], and two token rows or more. With several
+  /// row blocks the state is that of so many times the token rows, [token][row block].
   virtual llvm::SmallVector<mlir::Value> stepUnpacked(KernelBuilder &, mlir::ValueRange /*state*/,
                                                       mlir::Value /*tile*/,
                                                       mlir::ValueRange /*acts*/,
                                                       int64_t /*count*/) const {
     return {};
+  }
+  /// Writes the tile's `unpacked.tileBytes` to `out`, aligned to 64.
+  virtual void writeUnpacked(KernelBuilder &, mlir::Value /*tile*/, mlir::Value /*out*/) const {}
+  /// `stepUnpacked` on one packed tile of each row block, `blockBytes` apart, which it also writes
+  /// to `out`.
+  virtual llvm::SmallVector<mlir::Value> stepUnpacking(KernelBuilder &b, mlir::ValueRange state,
+                                                       mlir::Value tile,
+                                                       mlir::Value /*blockBytes*/, mlir::Value out,
+                                                       mlir::ValueRange acts) const {
+    writeUnpacked(b, tile, out);
+    return stepUnpacked(b, state, out, acts, 1);
   }
   /// Sums as vectors of `lanes`, [token][part], from the states of all slices: of activation *
   /// code in i32, or of activation * trit in f32. Integer sums may come in several parts, [chain]

@@ -41,7 +41,7 @@ struct PrepareOptions : mlir::PassPipelineOptions<PrepareOptions> {
                       llvm::cl::init(false)};
   Option<int64_t> maxRows{*this, "max-rows",
                           llvm::cl::desc("Rows of the largest input a call takes"),
-                          llvm::cl::init(128)};
+                          llvm::cl::init(256)};
   Option<int64_t> screenBytes{*this, "screen-bytes",
                               llvm::cl::desc("Smallest table of a head that gets a screen; "
                                              "negative: none does"),

@@ -256,7 +256,7 @@ def PlanMemory : Ternary_Pass<"plan-memory"> {
     ```
   }];
   let options = [
-    Option<"maxRows", "max-rows", "int64_t", "128", "Rows of the largest input a call takes">
+    Option<"maxRows", "max-rows", "int64_t", "256", "Rows of the largest input a call takes">
   ];
 }
 

@@ -148,7 +148,7 @@ class SixBitBlockDot : public TwoBitBlockDot {
 /// all. One token row alone takes dot products.
 class TwoBitMatrix : public DotTile {
 public:
-  TwoBitMatrix() : DotTile(kLanes, /*parts=*/4) { unpackedBytes = 4 * parts * 16; }
+  TwoBitMatrix() : DotTile(kLanes, /*parts=*/4) { unpacked.tileBytes = 4 * parts * 16; }
 
   /// [pair of token rows][part][lower or upper pair of packing rows], or [part] for one token row.
   Values start(KernelBuilder &b, int64_t tokens, ValueRange initial) const override {

@@ -28,7 +28,7 @@ public:
   explicit NeonFloat(int64_t parts) : FloatTile(/*lanes=*/4, parts, /*slices=*/1) {
     if (parts != 1)
       return;
-    unpackedBytes = 256;
+    unpacked.tileBytes = 256;
     unroll = 2;
   }
 

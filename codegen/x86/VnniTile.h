@@ -28,9 +28,18 @@ public:
   llvm::SmallVector<mlir::Value> step(KernelBuilder &b, mlir::ValueRange state, mlir::Value tile,
                                       mlir::ValueRange acts, int64_t count,
                                       int64_t slice) const override;
+  llvm::SmallVector<mlir::Value> stepUnpacked(KernelBuilder &b, mlir::ValueRange state,
+                                              mlir::Value tile, mlir::ValueRange acts,
+                                              int64_t count) const override;
+  llvm::SmallVector<mlir::Value> stepUnpacking(KernelBuilder &b, mlir::ValueRange state,
+                                               mlir::Value tile, mlir::Value blockBytes,
+                                               mlir::Value out,
+                                               mlir::ValueRange acts) const override;
   llvm::SmallVector<mlir::Value> finish(KernelBuilder &b, mlir::ValueRange state) const override;
 
 private:
+  void addSlot(KernelBuilder &b, mlir::MutableArrayRef<mlir::Value> state, int64_t slot,
+               mlir::ValueRange codes, mlir::ValueRange acts) const;
   int64_t chains(int64_t tokens) const { return !chained || tokens > 8 ? 1 : tokens > 4 ? 2 : 4; }
 
   bool chained;

@@ -27,7 +27,7 @@ struct CompileFlags {
   CheckpointFlags checkpoint;
   std::string model, output, target = "all", stage = "so", weights = "embed", packing = "two_bit",
                              tuning, sparse = "auto";
-  int64_t maxRows = 128;
+  int64_t maxRows = 256;
   bool header = false, standalone = false, remarks = false, quiet = false;
 };
 } // namespace

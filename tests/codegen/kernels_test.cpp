@@ -84,6 +84,7 @@ protected:
                    << describeCpuFeatures(row->cpuFeatures);
     sweep.smallShapes();
     sweep.randomShapes(1500);
+    sweep.panels();
     sweep.longRows();
     sweep.extremeSums();
     EXPECT_GE(sweep.cases, 2000);

@@ -52,6 +52,7 @@ TEST_P(CrossKernels, ComputeExactly) {
   KernelSweep sweep(GetParam());
   sweep.smallShapes();
   sweep.randomShapes(200);
+  sweep.panels();
   sweep.longRows();
   sweep.extremeSums();
   EXPECT_GE(sweep.cases, 900);

@@ -82,14 +82,32 @@ void KernelSweep::randomShapes(int count) {
   }
 }
 
+void KernelSweep::panels() {
+  if (kernel.mr == 1)
+    return;
+  for (int64_t n : {48, 64, 79, 128, 191, 255, 271, 336})
+    for (int64_t m = kernel.mr; m <= kernel.mr + 12; ++m) {
+      MatmulShape shape;
+      shape.m = m;
+      shape.n = n;
+      shape.groups = sparse(kernel.packing) ? 1 : 1 + m % 3;
+      shape.k = (1 + (m + n) % 5) * kernel.packing.k * shape.groups;
+      shape.residual = static_cast<Residual>(n % 3);
+      shape.outSlack = m % 2;
+      run(shape);
+      if (testing::Test::HasFatalFailure())
+        return;
+    }
+}
+
 /// Around the length up to which a GEMM unpacks rows beforehand.
 void KernelSweep::longRows() {
   if (sparse(kernel.packing))
     return; // as many columns as they take is a shape of the others
-  for (int64_t k : {16384, 16385}) {
+  for (int64_t k : {2600, 8192, 8193, 16384, 16385}) {
     MatmulShape shape;
     shape.m = 2 * kernel.mr + 1;
-    shape.n = kernel.packing.rows + 1;
+    shape.n = (k < 8000 ? 21 : 4) * kernel.packing.rows + 1;
     shape.k = k;
     run(shape);
   }

@@ -38,6 +38,8 @@ public:
   /// All tails of tokens and columns, and rows around the ends of row blocks.
   void smallShapes();
   void randomShapes(int count);
+  /// All tails of the panels of row blocks and of the token rows that a GEMM unpacks them for.
+  void panels();
   /// Around the length up to which a GEMM unpacks rows beforehand.
   void longRows();
   /// The largest sums that ternary.matmul allows, K = 132104.
