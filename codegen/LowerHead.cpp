@@ -236,8 +236,7 @@ void FunctionLowering::splitRow(const HeadChunks &chunks, Value r) {
   Value facts = rowFacts(chunks, r);
   b.store(f.add(sum, sizes[2]), facts, offsetof(RowFacts, sum));
   // The sum of squares lost at most columns * 2^-24 of itself; 1.01 covers that and the root.
-  Value norm =
-      f.mul(LLVM::SqrtOp::create(b, f.add(sizes[1], f.number(1e-36f))), f.number(1.01f));
+  Value norm = f.mul(LLVM::SqrtOp::create(b, f.add(sizes[1], f.number(1e-36f))), f.number(1.01f));
   b.store(norm, facts, offsetof(RowFacts, norm));
   const auto columns = static_cast<float>(chunks.columns);
   Value rounding =
@@ -276,12 +275,9 @@ void FunctionLowering::storeHeadArgs(const HeadChunks &chunks) {
 /// lower bounds.
 void FunctionLowering::screenBlocks(const HeadChunks &chunks) {
   auto floats = VectorType::get({HeadScreen::kRows}, b.getF32Type());
-  auto lowsOf = [&](Value r) {
-    return b.offset(chunks.lows, b.mul(r, 4 * HeadScreen::kRows));
-  };
+  auto lowsOf = [&](Value r) { return b.offset(chunks.lows, b.mul(r, 4 * HeadScreen::kRows)); };
   if (chunks.searches())
-    eachChunkRow(chunks,
-                 [&](Value r) { b.store(Floats{b, floats}.number(-INFINITY), lowsOf(r)); });
+    eachChunkRow(chunks, [&](Value r) { b.store(Floats{b, floats}.number(-INFINITY), lowsOf(r)); });
   storeHeadArgs(chunks);
   const int64_t blocks = llvm::divideCeil(chunks.vocabulary, HeadScreen::kRows);
   share(constant(blocks), [&](Value begin, Value end) {
@@ -296,8 +292,8 @@ void FunctionLowering::screenBlocks(const HeadChunks &chunks) {
   });
   if (chunks.searches())
     eachChunkRow(chunks, [&](Value r) {
-      Value low = vector::ReductionOp::create(b, vector::CombiningKind::MAXNUMF,
-                                              b.load(floats, lowsOf(r)));
+      Value low =
+          vector::ReductionOp::create(b, vector::CombiningKind::MAXNUMF, b.load(floats, lowsOf(r)));
       b.store(low, bestSlot(chunks, r, thread64), offsetof(tern_best_t, low));
     });
 }
@@ -331,8 +327,8 @@ Value FunctionLowering::sumParts(const HeadChunks &chunks, Value at, Value r, Va
   auto fact = [&](size_t offset) {
     return f.spread(b.load(b.getF32Type(), facts, static_cast<int64_t>(offset)));
   };
-  Value middle = f.mul(b.load(f.type, at, screen.scalesOffset(chunks.columns)),
-                       fact(offsetof(RowFacts, sum)));
+  Value middle =
+      f.mul(b.load(f.type, at, screen.scalesOffset(chunks.columns)), fact(offsetof(RowFacts, sum)));
   middle = f.mul(middle, f.number(screen.middleExcess()));
   Value about = middle, sizes = f.abs(middle);
   Value products = b.offset(chunks.products, b.mul(r, 2 * rowBytes));

@@ -103,8 +103,7 @@ static SmallVector<std::pair<StringRef, StringAttr>> namedKernels(Operation *op)
     return named;
   auto type = cast<RankedTensorType>(head.integers().getType());
   auto kernels = op->getAttrOfType<ArrayAttr>(kHeadKernels);
-  const int64_t parts =
-      HeadScreen{cast<ternary::ScreenAttr>(type.getEncoding()).getBits()}.parts();
+  const int64_t parts = HeadScreen{cast<ternary::ScreenAttr>(type.getEncoding()).getBits()}.parts();
   for (int64_t part = 0; part < parts; ++part) {
     const bool known = kernels && static_cast<int64_t>(kernels.size()) == parts;
     named.push_back({kHeadKernels, known ? dyn_cast<StringAttr>(kernels[part]) : StringAttr()});

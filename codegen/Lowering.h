@@ -133,8 +133,7 @@ private:
   void storeHeadArgs(const HeadChunks &chunks);
   void screenBlocks(const HeadChunks &chunks);
   void multiplyBlock(const HeadChunks &chunks, mlir::Value at);
-  mlir::Value sumParts(const HeadChunks &chunks, mlir::Value at, mlir::Value r,
-                       mlir::Value lowsAt);
+  mlir::Value sumParts(const HeadChunks &chunks, mlir::Value at, mlir::Value r, mlir::Value lowsAt);
   void storeBlock(const HeadChunks &chunks, mlir::Value r, mlir::Value block, mlir::Value values);
   mlir::Value bestSlot(const HeadChunks &chunks, mlir::Value r, mlir::Value thread);
   mlir::Value lowestBound(const HeadChunks &chunks, mlir::Value r);

@@ -183,8 +183,8 @@ constexpr int64_t kPanelBlocks = 16;
 
 /// Emits one kernel. GEMV: row blocks in order, weights one ascending stream. GEMM: panels of row
 /// blocks; in each, groups of token rows, which stay in the first-level cache; in each, the
-/// panel's row blocks. Tiles that can be unpacked beforehand: the same panels, of which all tiles of
-/// a pass are unpacked first. Then for each scale group: the tiles.
+/// panel's row blocks. Tiles that can be unpacked beforehand: the same panels, of which all tiles
+/// of a pass are unpacked first. Then for each scale group: the tiles.
 class MatmulEmitter {
 public:
   MatmulEmitter(KernelBuilder &b, const KernelRow &row, const DotTile &tile, Value args)
@@ -389,8 +389,7 @@ void MatmulEmitter::emitUnpackedPanel(Value begin, Value end, Value lane) {
 /// Every pass over the rows of every row block.
 void MatmulEmitter::emitPasses(Value begin, Value end,
                                function_ref<void(Value block, Value lane)> body) {
-  forLoop(begin, end, 1,
-          [&](Value block) { emitPasses([&](Value lane) { body(block, lane); }); });
+  forLoop(begin, end, 1, [&](Value block) { emitPasses([&](Value lane) { body(block, lane); }); });
 }
 
 void MatmulEmitter::emitPasses(function_ref<void(Value lane)> body) {
@@ -503,8 +502,7 @@ MatmulEmitter::Values MatmulEmitter::emitGroupSums(const Place &place, ValueRang
       llvm::map_to_vector(acts, [&](Value row0) { return element(row0, firstTile, tileActBytes); });
   Place tiles = place;
   if (place.unpacked)
-    tiles.unpacked =
-        element(place.unpacked, firstTile, place.blocks * tile.unpacked.tileBytes);
+    tiles.unpacked = element(place.unpacked, firstTile, place.blocks * tile.unpacked.tileBytes);
   Values initial;
   if (!tile.takesFloats)
     for (Value offset : loadTokens(place, offsets, offsetsStride, group, sums))
@@ -513,8 +511,9 @@ MatmulEmitter::Values MatmulEmitter::emitGroupSums(const Place &place, ValueRang
     const size_t count = static_cast<size_t>(place.tokens * partsOf(place));
     Values states;
     for (int64_t slice = 0; slice < tile.slices; ++slice)
-      llvm::append_range(states, emitTiles(laneWeight, groupActs, b.i64(0), groupTiles, tiles,
-                                           tile.start(b, place.tokens * place.blocks, initial), slice));
+      llvm::append_range(states,
+                         emitTiles(laneWeight, groupActs, b.i64(0), groupTiles, tiles,
+                                   tile.start(b, place.tokens * place.blocks, initial), slice));
     Values chains = tile.finish(b, states);
     for (size_t i = count; i < chains.size(); ++i)
       chains[i % count] = b.add(chains[i % count], chains[i]);
@@ -560,10 +559,10 @@ MatmulEmitter::Values MatmulEmitter::emitTiles(Value weight, ValueRange acts, Va
         return next;
       }
       Value unpacked = element(place.unpacked, index, place.blocks * tile.unpacked.tileBytes);
-      llvm::append_range(next, place.unpacks
-                                   ? tile.stepUnpacking(b, sofar, first, b.mul(kTiles, b.i64(tileBytes)),
-                                                        unpacked, tokenActs)
-                                   : tile.stepUnpacked(b, sofar, unpacked, tokenActs, count));
+      llvm::append_range(
+          next, place.unpacks ? tile.stepUnpacking(b, sofar, first, b.mul(kTiles, b.i64(tileBytes)),
+                                                   unpacked, tokenActs)
+                              : tile.stepUnpacked(b, sofar, unpacked, tokenActs, count));
       return next;
     };
   };
@@ -606,15 +605,13 @@ void MatmulEmitter::emitEpilogue(const Place &place, ValueRange totals) {
     b.setInsertionPointToStart(choice.thenBlock());
     Values befores = rowsOf(b.offset(residual, first), stride, place.tokens);
     for (int64_t i = 0; i < static_cast<int64_t>(values.size()); ++i) {
-      Value before =
-          b.load(floats, b.offset(befores[i / parts], i % parts * tile.lanes * 4), 4);
+      Value before = b.load(floats, b.offset(befores[i / parts], i % parts * tile.lanes * 4), 4);
       values[i] = arith::AddFOp::create(b, before, values[i]);
     }
     scf::YieldOp::create(b, values);
   }
   for (auto [i, value] : llvm::enumerate(choice.getResults()))
-    LLVM::StoreOp::create(b, value, b.offset(outs[i / parts], i % parts * tile.lanes * 4),
-                          4);
+    LLVM::StoreOp::create(b, value, b.offset(outs[i / parts], i % parts * tile.lanes * 4), 4);
 }
 
 } // namespace

@@ -112,8 +112,8 @@ public:
   /// `stepUnpacked` on one packed tile of each row block, `blockBytes` apart, which it also writes
   /// to `out`.
   virtual llvm::SmallVector<mlir::Value> stepUnpacking(KernelBuilder &b, mlir::ValueRange state,
-                                                       mlir::Value tile,
-                                                       mlir::Value /*blockBytes*/, mlir::Value out,
+                                                       mlir::Value tile, mlir::Value /*blockBytes*/,
+                                                       mlir::Value out,
                                                        mlir::ValueRange acts) const {
     writeUnpacked(b, tile, out);
     return stepUnpacked(b, state, out, acts, 1);

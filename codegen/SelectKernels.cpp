@@ -53,15 +53,14 @@ private:
   static void selectHead(ternary::HeadOp op, const Target &target);
 };
 
-/// Every row of a head's input is two rows of integers, so that products are always of several rows.
-/// Every level has kernels for those.
+/// Every row of a head's input is two rows of integers, so that products are always of several
+/// rows. Every level has kernels for those.
 void SelectKernels::selectHead(ternary::HeadOp op, const Target &target) {
   auto type = cast<RankedTensorType>(op.integers().getType());
   const HeadScreen screen{cast<ternary::ScreenAttr>(type.getEncoding()).getBits()};
   SmallVector<Attribute> names;
   for (int64_t part = 0; part < screen.parts(); ++part) {
-    const KernelRow *row =
-        selectKernel(target, screen.packing(part), Acts::Int8, /*gemv=*/false);
+    const KernelRow *row = selectKernel(target, screen.packing(part), Acts::Int8, /*gemv=*/false);
     assert(row && "a level without a gemm kernel of its own and without the portable one");
     names.push_back(StringAttr::get(op.getContext(), row->name));
   }

@@ -250,8 +250,7 @@ static void eachSixBitLane(const Packing &packing, int64_t validRows, int64_t co
     for (int64_t row = 0; row < packing.rows; ++row) {
       const int64_t first = tile * packing.k;
       const int64_t width = row < validRows ? std::min(packing.k, columns - first) : 0;
-      visit(std::min(row, validRows) * stride + first, width,
-            tile * packing.tileBytes() + row * 4);
+      visit(std::min(row, validRows) * stride + first, width, tile * packing.tileBytes() + row * 4);
     }
 }
 

@@ -148,7 +148,8 @@ extern "C" tern_status_t tern_decode_batch_greedy(tern_session_t *const *session
                               at(i)->struct_size, out->struct_size));
     std::unique_ptr<tern_session::Best[]> best(new (std::nothrow) tern_session::Best[count]);
     if (!best)
-      return Status::error(TERN_STATUS_OUT_OF_MEMORY, TERN_CATEGORY_MEMORY, "no memory for results");
+      return Status::error(TERN_STATUS_OUT_OF_MEMORY, TERN_CATEGORY_MEMORY,
+                           "no memory for results");
     if (Status status = tern_session::decodeBatch(sessions, ids, count, best.get()); !status.ok())
       return status;
     for (size_t i = 0; i < count; ++i)

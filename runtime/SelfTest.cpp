@@ -110,7 +110,7 @@ Product makeProduct(const tern_kernel_t &kernel, int64_t m, int64_t groups, Piec
   Product product = {};
   int8_t *trits = product.trits = pieces.take<int8_t>(n * columns);
   for (int64_t i = 0; i < n * columns; ++i)
-    trits[i] = i % columns >= columns - padding        ? 0
+    trits[i] = i % columns >= columns - padding ? 0
                : i % (kernel.rows * columns) < columns
                    ? int8_t(range.most) // the largest sums a row can have
                    : range.value(random);
@@ -122,9 +122,9 @@ Product makeProduct(const tern_kernel_t &kernel, int64_t m, int64_t groups, Piec
   const bool floats = kernel.acts == kFloatActs;
   int64_t actsStride = kActsStride * (floats ? 4 : 1);
   int32_t *offsets = pieces.take<int32_t>(m * groups);
-  void *acts = floats ? static_cast<void *>(makeFloats(m, columns - padding, pieces, random))
-                      : makeBytes(m, columns - padding, columns / groups, range, offsets, pieces,
-                                  random);
+  void *acts =
+      floats ? static_cast<void *>(makeFloats(m, columns - padding, pieces, random))
+             : makeBytes(m, columns - padding, columns / groups, range, offsets, pieces, random);
   // A row of the weight has one scale for all groups in some products where it may.
   int64_t scaleGroups = kernel.acts == kGroupActs && m == 1 ? 1 : groups;
   int64_t rowScaleCount = m * (kernel.acts == kGroupActs ? groups : 1);

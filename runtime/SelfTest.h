@@ -12,9 +12,9 @@
 
 namespace tern {
 
-/// Packs `rows` rows of `tiles * k` trits (integers), row after row, as `#ternary.packing` describes
-/// (packing and k as in tern_kernel_t; dialect/Packing.h for six_bit) into `tiles * rows * 4` bytes,
-/// three times as many for six_bit.
+/// Packs `rows` rows of `tiles * k` trits (integers), row after row, as `#ternary.packing`
+/// describes (packing and k as in tern_kernel_t; dialect/Packing.h for six_bit) into `tiles * rows
+/// * 4` bytes, three times as many for six_bit.
 void packBlock(uint32_t packing, uint32_t rows, int64_t tiles, const int8_t *trits, uint8_t *out);
 
 /// What `args` asks for, in plain C over trits that are not packed: `block_end` blocks of rows.

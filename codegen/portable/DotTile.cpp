@@ -36,8 +36,8 @@ BytePair widenSigned(KernelBuilder &b, Value halves) {
 /// What the packings share. The state is one vector of 16-bit sums a token.
 class PortableTile : public DotTile {
 public:
-  /// Each column slot adds two products to a 16-bit lane. Of a code 0 .. 2 and an activation -128 ..
-  /// 127 they are at least -512 and at most 508: 64 slots stay within -32768 .. 32512.
+  /// Each column slot adds two products to a 16-bit lane. Of a code 0 .. 2 and an activation -128
+  /// .. 127 they are at least -512 and at most 508: 64 slots stay within -32768 .. 32512.
   explicit PortableTile(int64_t slots, int64_t slotsAtOnce = 64) : DotTile(kLanes), slots(slots) {
     maxTiles = slotsAtOnce / slots;
     plain = true;

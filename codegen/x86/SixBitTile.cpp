@@ -25,8 +25,8 @@ Values unpackSixBit(KernelBuilder &b, Value tile, int64_t lanes) {
   Value low = b.splat(bytes, 63), last;
   Values codes;
   for (int64_t plane = 0; plane < 3; ++plane) {
-    Value fields = b.load(words, b.offset(tile, kPlaneBytes * plane),
-                          static_cast<unsigned>(4 * lanes));
+    Value fields =
+        b.load(words, b.offset(tile, kPlaneBytes * plane), static_cast<unsigned>(4 * lanes));
     codes.push_back(b.bitAnd(b.bitcast(bytes, fields), low));
     Value placed = b.bitcast(bytes, b.shiftRight(fields, 6 - 2 * plane));
     Value part = b.bitAnd(placed, b.splat(bytes, 3 << 2 * plane));

@@ -25,8 +25,8 @@ static Expected<double> timeRound(ArrayRef<tern_session_t *> sessions, uint32_t 
   for (uint32_t step = 0; step < tokens; ++step) {
     for (size_t i = 0; i < ids.size(); ++i)
       ids[i] = static_cast<int32_t>((step * 7919 + i * 104729 + 13) % vocabulary);
-    if (Error error = checkStatus(tern_decode_batch_greedy(sessions.data(), ids.data(), ids.size(),
-                                                           found.data())))
+    if (Error error = checkStatus(
+            tern_decode_batch_greedy(sessions.data(), ids.data(), ids.size(), found.data())))
       return error;
   }
   return secondsSince(start);

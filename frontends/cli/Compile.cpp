@@ -188,8 +188,8 @@ static void checkCompileFlags(const CompileFlags &flags) {
     throw CLI::ValidationError("--sparse=on is for CPUs: --target=" + flags.target +
                                " has no kernels that skip");
   if (isGpu(flags) && is_contained({"int8", "q6"}, flags.checkpoint.head))
-    throw CLI::ValidationError("--head=" + flags.checkpoint.head + " is for CPUs: --target=" +
-                               flags.target + " has no kernel of it");
+    throw CLI::ValidationError("--head=" + flags.checkpoint.head +
+                               " is for CPUs: --target=" + flags.target + " has no kernel of it");
   if (flags.target == kNvptx && library)
     throw CLI::ValidationError("--target=nvptx-sm90 writes kernels only: add --emit=ptx");
   if (library && (flags.output.empty() || flags.output == "-"))

@@ -77,9 +77,10 @@ void addThreads(CLI::App &verb, uint32_t &threads) {
 }
 
 void addHead(CLI::App &verb, CheckpointFlags &flags) {
-  verb.add_option("--head", flags.head,
-                  "how the likeliest token is found, which is the same: two_stage (by a coarse copy\n"
-                  "of the head), full, or auto; or a head that is not as exact: f16, bf16, int8, q6")
+  verb.add_option(
+          "--head", flags.head,
+          "how the likeliest token is found, which is the same: two_stage (by a coarse copy\n"
+          "of the head), full, or auto; or a head that is not as exact: f16, bf16, int8, q6")
       ->check(CLI::IsMember({"auto", "full", "two_stage", "f16", "bf16", "int8", "q6"}))
       ->capture_default_str();
 }

@@ -266,9 +266,9 @@ TEST(HeadScreen, BoundsHoldWhatTheyLeaveOut) {
       const Packing packing = screen.packing(part);
       std::vector<int8_t> integers(codes.size());
       // A two_bit code 3 is none of a trit's, but is decoded.
-      const bool trits = packing.decodeBlock(bytes.data() + screen.partOffset(part, kColumns),
-                                             HeadScreen::kRows, kColumns, kColumns,
-                                             integers.data());
+      const bool trits =
+          packing.decodeBlock(bytes.data() + screen.partOffset(part, kColumns), HeadScreen::kRows,
+                              kColumns, kColumns, integers.data());
       EXPECT_TRUE(trits || packing.kind == Packing::Kind::TwoBit);
       for (size_t i = 0; i < codes.size(); ++i)
         codes[i] += (integers[i] - packing.least()) << screen.shift(part);

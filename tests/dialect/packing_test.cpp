@@ -129,8 +129,9 @@ TEST(Packing, PutsSixBitCodesWhereTheDescriptionSays) {
   // Byte 1 of the planes: columns 1, 5 and 9; column 13 is 0b111001 there.
   std::vector<int8_t> integers(16, -32);
   integers[1] = -31, integers[5] = 0, integers[9] = 31, integers[13] = 25;
-  EXPECT_EQ(encode(packing, integers, 1, 16),
-            (std::vector<uint8_t>{0, 1 | 1 << 6, 0, 0, 0, 32 | 2 << 6, 0, 0, 0, 63 | 3 << 6, 0, 0}));
+  EXPECT_EQ(
+      encode(packing, integers, 1, 16),
+      (std::vector<uint8_t>{0, 1 | 1 << 6, 0, 0, 0, 32 | 2 << 6, 0, 0, 0, 63 | 3 << 6, 0, 0}));
 }
 
 TEST(Packing, RoundTripsSixBitIntegers) {

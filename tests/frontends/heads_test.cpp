@@ -47,8 +47,7 @@ struct Sessions {
   std::vector<float> logits(size_t i) const {
     const float *values = nullptr;
     size_t count = 0;
-    EXPECT_EQ(tern_session_logits(all[i], &values, &count), TERN_STATUS_OK)
-        << tern_error_message();
+    EXPECT_EQ(tern_session_logits(all[i], &values, &count), TERN_STATUS_OK) << tern_error_message();
     return {values, values + count};
   }
 

@@ -171,8 +171,8 @@ TERN_API tern_status_t tern_decode_greedy(tern_session_t *session, int32_t id, t
    TERN_STATUS_UNSUPPORTED for a model opened on Metal. */
 TERN_API tern_status_t tern_decode_batch(tern_session_t *const *sessions, const int32_t *ids,
                                          size_t count);
-/* tern_decode_batch, and what tern_decode_greedy of each would find, into out[0 .. count - 1], whose
-   struct_size are all set. */
+/* tern_decode_batch, and what tern_decode_greedy of each would find, into out[0 .. count - 1],
+   whose struct_size are all set. */
 TERN_API tern_status_t tern_decode_batch_greedy(tern_session_t *const *sessions, const int32_t *ids,
                                                 size_t count, tern_greedy_t *out);
 /* Appends tokens and writes the logits of all of them: float [count][vocabulary]. */
