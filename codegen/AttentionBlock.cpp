@@ -21,6 +21,7 @@ using namespace mlir;
 namespace tern {
 
 constexpr int64_t kBlock = semantics::kAttentionBlock;
+static_assert(kBlock == CacheLayout::kBlock);
 
 /// out[i] = sum over k < depth, ascending, of a[i][k] * matrix[k], for `rows` rows of `a` and
 /// `vectors` vectors of each row of the matrix, which lie `step` bytes apart.
@@ -52,14 +53,13 @@ void AttentionEmitter::eachTile(Value queries, function_ref<void(Value, int64_t)
     loop(whole, queries, 1, [&](Value query) { body(query, 1); });
 }
 
-void AttentionEmitter::scores(const Item &item, const Buffers &buffers, Value first, Value count,
+void AttentionEmitter::scores(const CachedBlock &cached, const Buffers &buffers, Value count,
                               Value queries) {
   const int64_t width = tileVectors * kVector, perTile = CacheLayout::kTile / width;
-  Value keys = index(item.keys, first, cache.rowBytes());
   loop(b.i64(0), divideUp(count, width), 1, [&](Value part) {
     Value tileIndex = arith::DivUIOp::create(b, part, b.i64(perTile));
     Value within = arith::RemUIOp::create(b, part, b.i64(perTile));
-    Value from = index(index(keys, tileIndex, CacheLayout::kTile * cache.rowBytes()), within,
+    Value from = index(index(cached.keys, tileIndex, CacheLayout::kTile * cache.rowBytes()), within,
                        width * cache.elementBytes);
     Value to = index(buffers.weights, part, width * 4);
     eachTile(queries, [&](Value query, int64_t rows) {
@@ -70,14 +70,13 @@ void AttentionEmitter::scores(const Item &item, const Buffers &buffers, Value fi
   });
 }
 
-void AttentionEmitter::mixValues(const Item &item, const Buffers &buffers, Value first, Value count,
+void AttentionEmitter::mixValues(const CachedBlock &cached, const Buffers &buffers, Value count,
                                  Value queries) {
-  Value values = index(item.values, first, cache.rowBytes());
   for (int64_t column = 0; column < cache.row; column += tileVectors * kVector) {
     const int64_t vectors = std::min(tileVectors, (cache.row - column) / kVector);
     eachTile(queries, [&](Value query, int64_t rows) {
       tile(index(buffers.weights, query, kBlock * 4), kBlock * 4,
-           b.offset(values, column * cache.elementBytes), cache.rowBytes(), count,
+           b.offset(cached.values, column * cache.elementBytes), cache.rowBytes(), count,
            b.offset(index(buffers.mix, query, cache.row * 4), column * 4), cache.row * 4, rows,
            vectors);
     });
@@ -86,11 +85,11 @@ void AttentionEmitter::mixValues(const Item &item, const Buffers &buffers, Value
 
 /// Scores to weights, zero from the query's own length up to the block's `most` positions, padded
 /// to 32. What lies in the cache behind the last position may be anything.
-void AttentionEmitter::softmax(const Item &item, const Buffers &buffers, Value first, Value most,
-                               Value query) {
+void AttentionEmitter::softmax(const Item &item, const CachedBlock &cached,
+                               const Buffers &buffers, Value most, Value query) {
   Value row = arith::DivUIOp::create(b, query, b.i64(shape.queries));
   Value length = b.add(b.add(item.position, row), b.i64(1));
-  Value count = arith::MaxSIOp::create(b, b.sub(length, first), b.i64(0));
+  Value count = arith::MaxSIOp::create(b, b.sub(length, cached.first), b.i64(0));
   VectorType integers = b.vec(kVector, 32);
   Value limit = b.broadcast(
       integers, arith::TruncIOp::create(b, b.getI32Type(), b.min(count, b.i64(kBlock))));
@@ -105,9 +104,7 @@ void AttentionEmitter::softmax(const Item &item, const Buffers &buffers, Value f
   auto masked = [&](Value at, Value yes, float otherwise) -> Value {
     return arith::SelectOp::create(b, valid(at), yes, number(floats, otherwise));
   };
-  auto scale = [&](Value scales, Value at) {
-    return loadFloats(index(scales, b.add(first, at), 4));
-  };
+  auto scale = [&](Value scales, Value at) { return loadFloats(index(scales, at, 4)); };
   Value weights = index(buffers.weights, query, kBlock * 4);
   Value end = b.mul(divideUp(most, 2 * kVector), b.i64(2 * kVector));
   Value factor = number(floats, 1.0f / std::sqrt(static_cast<float>(cache.headSize)));
@@ -115,7 +112,7 @@ void AttentionEmitter::softmax(const Item &item, const Buffers &buffers, Value f
   Value tops = loop(b.i64(0), end, kVector, start, [&](Value at, ValueRange sofar) -> Values {
     Value cell = index(weights, at, 4), score = loadFloats(cell);
     if (cache.hasScales)
-      score = times(score, scale(item.keyScales, at));
+      score = times(score, scale(cached.keyScales, at));
     score = masked(at, times(score, factor), -INFINITY);
     put(score, cell);
     return {larger(score, sofar[0])};
@@ -128,10 +125,10 @@ void AttentionEmitter::softmax(const Item &item, const Buffers &buffers, Value f
     Values next;
     for (int64_t half = 0; half < 2; ++half) {
       Value here = b.add(at, b.i64(half * kVector)), cell = index(weights, here, 4);
-      Value weight = masked(here, exponential(minus(loadFloats(cell), allTop)), 0.0f);
+      Value weight = masked(here, weightOf(minus(loadFloats(cell), allTop)), 0.0f);
       next.push_back(plus(sofar[half], weight));
       if (cache.hasScales)
-        weight = masked(here, times(weight, scale(item.valueScales, here)), 0.0f);
+        weight = masked(here, times(weight, scale(cached.valueScales, here)), 0.0f);
       put(weight, cell);
     }
     return next;
@@ -147,9 +144,10 @@ void AttentionEmitter::block(const Item &item, const Buffers &buffers, Value fir
   Value left = b.sub(b.add(item.position, item.rows), first);
   Value count = b.min(left, b.i64(kBlock));
   Value queries = b.mul(item.rows, b.i64(shape.queries));
-  scores(item, buffers, first, count, queries);
-  loop(b.i64(0), queries, 1, [&](Value query) { softmax(item, buffers, first, count, query); });
-  mixValues(item, buffers, first, count, queries);
+  CachedBlock cached = blockOf(item, first);
+  scores(cached, buffers, count, queries);
+  loop(b.i64(0), queries, 1, [&](Value query) { softmax(item, cached, buffers, count, query); });
+  mixValues(cached, buffers, count, queries);
 }
 
 } // namespace tern

@@ -40,26 +40,32 @@ private:
   };
   /// Where an item's cached head lies, and which rows look at it.
   struct Item {
-    mlir::Value keys, values, keyScales, valueScales; ///< of the head's position 0
-    mlir::Value firstQuery;                           ///< query head
-    mlir::Value position, rows;                       ///< of the first row; number
+    mlir::Value head, blockStride; ///< in the cache's first block; to the next one
+    mlir::Value firstQuery;        ///< query head
+    mlir::Value position, rows;    ///< of the first row; number
+  };
+  /// One block of a cached head.
+  struct CachedBlock {
+    mlir::Value keys, keyScales, values, valueScales;
+    mlir::Value first; ///< position
   };
 
   // AttentionBlock.cpp: the softmax of one block of positions.
   void block(const Item &item, const Buffers &buffers, mlir::Value first);
-  void scores(const Item &item, const Buffers &buffers, mlir::Value first, mlir::Value count,
+  void scores(const CachedBlock &cached, const Buffers &buffers, mlir::Value count,
               mlir::Value queries);
-  void softmax(const Item &item, const Buffers &buffers, mlir::Value first, mlir::Value most,
-               mlir::Value query);
-  void mixValues(const Item &item, const Buffers &buffers, mlir::Value first, mlir::Value count,
+  void softmax(const Item &item, const CachedBlock &cached, const Buffers &buffers,
+               mlir::Value most, mlir::Value query);
+  void mixValues(const CachedBlock &cached, const Buffers &buffers, mlir::Value count,
                  mlir::Value queries);
   void tile(mlir::Value a, int64_t aStride, mlir::Value matrix, int64_t step, mlir::Value depth,
             mlir::Value out, int64_t outStride, int64_t rows, int64_t vectors);
   void eachTile(mlir::Value queries, llvm::function_ref<void(mlir::Value, int64_t)> body);
 
   Buffers allocate();
-  Item place(mlir::Value cache, mlir::Value capacity, mlir::Value item, mlir::Value position,
+  Item place(mlir::Value cache, mlir::Value blockStride, mlir::Value item, mlir::Value position,
              mlir::Value rows);
+  CachedBlock blockOf(const Item &item, mlir::Value first);
   void gather(const Item &item, const Buffers &buffers, mlir::Value query, mlir::Value stride);
   /// Joins a block's results with those so far, {largest, total} and mix.
   void joinBlock(mlir::Value mix, mlir::Value numbers, mlir::Value soFar, mlir::Value soFarNumbers);
@@ -82,6 +88,7 @@ private:
   mlir::Value smaller(mlir::Value a, mlir::Value c); ///< a < c ? a : c
   mlir::Value number(mlir::Type type, float value);  ///< a scalar or all lanes
   mlir::Value exponential(mlir::Value x);
+  mlir::Value weightOf(mlir::Value x);
   mlir::Value magnitude(mlir::Value x);
   mlir::Value bits(mlir::Value x); ///< the i32 of each float
   mlir::Value floatOf(mlir::Value integer);

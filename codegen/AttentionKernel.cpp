@@ -50,7 +50,7 @@ AttentionShape::AttentionShape(ternary::KVCacheType type, int64_t heads)
 
 int64_t AttentionShape::partialBytesPerPosition() const {
   return llvm::divideCeil(heads * partialFloats() * static_cast<int64_t>(sizeof(float)),
-                          CacheLayout::kTile);
+                          CacheLayout::kBlock);
 }
 
 std::string AttentionShape::name() const {
@@ -158,6 +158,13 @@ Value AttentionEmitter::exponential(Value x) {
   return floatOf(b.add(bits(p), power));
 }
 
+/// The formula of semantics::attentionWeight.
+Value AttentionEmitter::weightOf(Value x) {
+  Value counts =
+      arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, x, number(x.getType(), -64.0f));
+  return arith::SelectOp::create(b, counts, exponential(x), number(x.getType(), 0.0f));
+}
+
 void AttentionEmitter::loop(Value begin, Value end, int64_t step, function_ref<void(Value)> body) {
   auto loop = scf::ForOp::create(b, begin, end, b.i64(step));
   OpBuilder::InsertionGuard guard(b);
@@ -237,27 +244,29 @@ void AttentionEmitter::storeElement(Value value, Value to) {
 }
 
 void AttentionEmitter::store(ValueRange arguments) {
-  Value key = arguments[0], value = arguments[1], base = arguments[2], capacity = arguments[3];
-  Value head = arguments[4], position = arguments[5];
-  Item item = place(base, capacity, b.mul(head, b.i64(shape.groups)), position, b.i64(1));
-  Value tileIndex = arith::DivUIOp::create(b, position, b.i64(CacheLayout::kTile));
-  Value within = arith::RemUIOp::create(b, position, b.i64(CacheLayout::kTile));
-  Value keyTo = index(index(item.keys, tileIndex, CacheLayout::kTile * cache.rowBytes()), within,
+  Value key = arguments[0], value = arguments[1], position = arguments[5];
+  Value firstItem = b.mul(arguments[4], b.i64(shape.groups));
+  Item item = place(arguments[2], arguments[3], firstItem, position, b.i64(1));
+  Value inBlock = arith::RemUIOp::create(b, position, b.i64(kBlock));
+  CachedBlock cached = blockOf(item, b.sub(position, inBlock));
+  Value tileIndex = arith::DivUIOp::create(b, inBlock, b.i64(CacheLayout::kTile));
+  Value within = arith::RemUIOp::create(b, inBlock, b.i64(CacheLayout::kTile));
+  Value keyTo = index(index(cached.keys, tileIndex, CacheLayout::kTile * cache.rowBytes()), within,
                       cache.elementBytes);
-  Value valueTo = index(item.values, position, cache.rowBytes());
+  Value valueTo = index(cached.values, inBlock, cache.rowBytes());
   auto rowTo = [&](Value row, Value to, int64_t step, Value scales) {
     Value factor;
     if (cache.hasScales) {
       factor = rowScale(row);
-      put(arith::DivFOp::create(b, number(f32, 1.0f), factor), index(scales, position, 4));
+      put(arith::DivFOp::create(b, number(f32, 1.0f), factor), index(scales, inBlock, 4));
     }
     loop(b.i64(0), b.i64(cache.headSize), 1, [&](Value d) {
       Value x = loadFloat(index(row, d, 4));
       storeElement(factor ? times(x, factor) : x, index(to, d, step));
     });
   };
-  rowTo(key, keyTo, CacheLayout::kTile * cache.elementBytes, item.keyScales);
-  rowTo(value, valueTo, cache.elementBytes, item.valueScales);
+  rowTo(key, keyTo, CacheLayout::kTile * cache.elementBytes, cached.keyScales);
+  rowTo(value, valueTo, cache.elementBytes, cached.valueScales);
 }
 
 //===----------------------------------------------------------------------===//
@@ -270,22 +279,20 @@ AttentionEmitter::Buffers AttentionEmitter::allocate() {
           cells(queries * 2)};
 }
 
-AttentionEmitter::Item AttentionEmitter::place(Value base, Value capacity, Value item,
+AttentionEmitter::Item AttentionEmitter::place(Value base, Value blockStride, Value item,
                                                Value position, Value rows) {
   Value head = arith::DivUIOp::create(b, item, b.i64(shape.groups));
-  Value keyBytes = b.mul(capacity, b.i64(cache.heads * cache.rowBytes()));
-  Value scaleBytes = b.mul(capacity, b.i64(cache.heads * 4));
-  Value values = b.offset(base, keyBytes), scales = b.offset(values, keyBytes);
-  Value before = b.mul(head, capacity);
-  Item placed;
-  placed.keys = index(base, before, cache.rowBytes());
-  placed.values = index(values, before, cache.rowBytes());
-  placed.keyScales = index(scales, before, 4);
-  placed.valueScales = index(b.offset(scales, scaleBytes), before, 4);
-  placed.firstQuery = b.mul(item, b.i64(shape.queries));
-  placed.position = position;
-  placed.rows = rows;
-  return placed;
+  return {index(base, head, cache.blockBytes() / cache.heads), blockStride,
+          b.mul(item, b.i64(shape.queries)), position, rows};
+}
+
+/// The block that begins at position `first`.
+AttentionEmitter::CachedBlock AttentionEmitter::blockOf(const Item &item, Value first) {
+  Value number = arith::DivUIOp::create(b, first, b.i64(kBlock));
+  Value keys = b.offset(item.head, b.mul(number, item.blockStride));
+  Value keyScales = b.offset(keys, kBlock * cache.rowBytes());
+  Value values = b.offset(keyScales, kBlock * cache.scaleBytes());
+  return {keys, keyScales, values, b.offset(values, kBlock * cache.rowBytes()), first};
 }
 
 /// The item's queries, side by side.
@@ -318,7 +325,7 @@ void AttentionEmitter::start(Value soFar, Value soFarNumbers) {
 void AttentionEmitter::joinBlock(Value mix, Value numbers, Value soFar, Value soFarNumbers) {
   Value top = loadFloat(numbers), topBefore = loadFloat(soFarNumbers);
   Value both = larger(top, topBefore);
-  Value before = exponential(minus(topBefore, both)), now = exponential(minus(top, both));
+  Value before = weightOf(minus(topBefore, both)), now = weightOf(minus(top, both));
   put(both, soFarNumbers);
   Value total = b.offset(soFarNumbers, 4);
   put(plus(times(loadFloat(total), before), times(loadFloat(b.offset(numbers, 4)), now)), total);

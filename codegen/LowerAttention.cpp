@@ -28,7 +28,7 @@ struct FunctionLowering::Attention {
   AttentionFunctions functions;
   Place query, key, value, out;
   Place cachePlace;
-  Value cache, position, blocks, partials;
+  Value cache, blockStride, position, blocks, partials;
   Value severalSequences; ///< whether rows have sequences of their own
   /// Whether calls of one row are split along the context: where every item has a cached head of
   /// its own, which it may store to.
@@ -54,6 +54,7 @@ FunctionLowering::Attention::Attention(FunctionLowering &in, ternary::AttentionO
       splits(shape.groups == 1) {
   cachePlace = in.places.at(op.getCache());
   cache = in.pointer(cachePlace);
+  blockStride = b.i64(in.shared.cacheBlockBytes);
   position = in.scalars.lookup(op.getPosition());
   Value last = arith::DivUIOp::create(b, position, b.i64(semantics::kAttentionBlock));
   blocks = b.add(last, 1);
@@ -82,7 +83,7 @@ void FunctionLowering::Attention::store(Value m, Value head, const Sequence &seq
   call(functions.store,
        {b.offset(in.row(in.pointer(key), key, m), column),
         b.offset(in.row(in.pointer(value), value, m), column),
-        in.cachePointer(cachePlace, sequence), sequence.capacity, head, sequence.position});
+        in.cachePointer(cachePlace, sequence), blockStride, head, sequence.position});
 }
 
 void FunctionLowering::Attention::storeRows() {
@@ -96,16 +97,17 @@ void FunctionLowering::Attention::storeRows() {
 void FunctionLowering::Attention::attendBlocks() {
   Value q = in.pointer(query);
   auto attend = [&](Value index) {
-    Value item = arith::DivUIOp::create(b, index, blocks);
-    Value block = arith::RemUIOp::create(b, index, blocks);
+    // Blocks first, then heads: what a thread reads lies together.
+    Value item = arith::RemUIOp::create(b, index, b.i64(shape.items()));
+    Value block = arith::DivUIOp::create(b, index, b.i64(shape.items()));
     Value last = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, b.add(block, 1), blocks);
     auto storing = scf::IfOp::create(b, last, /*withElseRegion=*/false);
     {
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(&storing.getThenRegion().front());
-      store(b.i64(0), item, {position, in.kv, in.capacity});
+      store(b.i64(0), item, {position, in.kv});
     }
-    call(functions.attendBlock, {q, cache, in.capacity, item, position, block, partials});
+    call(functions.attendBlock, {q, cache, blockStride, item, position, block, partials});
   };
   in.share(b.mul(blocks, shape.items()),
            [&](Value begin, Value end) { b.loop(begin, end, 1, attend); });
@@ -124,7 +126,7 @@ void FunctionLowering::Attention::attendRows() {
     Value rows = arith::MinSIOp::create(b, left, together);
     Sequence sequence = in.sequenceOf(first, position);
     call(functions.attend, {in.row(q, query, first), b.i64(query.stride),
-                            in.cachePointer(cachePlace, sequence), sequence.capacity, item,
+                            in.cachePointer(cachePlace, sequence), blockStride, item,
                             sequence.position, rows, in.row(y, out, first), b.i64(out.stride)});
   };
   in.share(b.mul(tiles, shape.items()),

@@ -25,21 +25,19 @@ FunctionLowering::Sequence FunctionLowering::sequenceOf(Value m, Value position)
   Value none = LLVM::ZeroOp::create(b, b.ptr());
   Value several = LLVM::ICmpOp::create(b, LLVM::ICmpPredicate::ne, batch, none);
   auto choice =
-      scf::IfOp::create(b, TypeRange{i64, b.ptr(), i64}, several, /*withElseRegion=*/true);
+      scf::IfOp::create(b, TypeRange{i64, b.ptr()}, several, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(choice.thenBlock());
   Value row = b.offset(batch, b.mul(m, sizeof(tern_batch_row_t)));
   scf::YieldOp::create(b, ValueRange{b.load(i64, row, offsetof(tern_batch_row_t, position)),
-                                     b.load(b.ptr(), row, offsetof(tern_batch_row_t, kv)),
-                                     b.load(i64, row, offsetof(tern_batch_row_t, kv_capacity))});
+                                     b.load(b.ptr(), row, offsetof(tern_batch_row_t, kv))});
   b.setInsertionPointToStart(choice.elseBlock());
-  scf::YieldOp::create(b, ValueRange{b.add(position, m), kv, capacity});
-  return {choice.getResult(0), choice.getResult(1), choice.getResult(2)};
+  scf::YieldOp::create(b, ValueRange{b.add(position, m), kv});
+  return {choice.getResult(0), choice.getResult(1)};
 }
 
-/// Offsets of caches count bytes a position.
 Value FunctionLowering::cachePointer(const Place &cache, const Sequence &sequence) {
-  Value bytes =
-      cache.dynamicOffset ? b.add(cache.dynamicOffset, cache.offset) : b.i64(cache.offset);
-  return b.offset(sequence.kv, b.mul(bytes, sequence.capacity));
+  if (!cache.dynamicOffset)
+    return b.offset(sequence.kv, cache.offset);
+  return b.offset(sequence.kv, b.add(cache.dynamicOffset, cache.offset));
 }

@@ -79,7 +79,6 @@ LogicalResult FunctionLowering::prologue() {
   arena = b.load(b.ptr(), frame, offsetof(tern_frame_t, arena));
   weights = b.load(b.ptr(), frame, offsetof(tern_frame_t, weights));
   kv = b.load(b.ptr(), frame, offsetof(tern_frame_t, kv));
-  capacity = b.load(i64, frame, offsetof(tern_frame_t, kv_capacity));
   batch = b.load(b.ptr(), frame, offsetof(tern_frame_t, batch));
   // Returned values that live in the caller's buffer, or leave through frame->outputs.
   auto ret = cast<func::ReturnOp>(source.getBody().front().getTerminator());
@@ -106,7 +105,7 @@ LogicalResult FunctionLowering::entryArguments() {
       place.base = Base::Cache;
       place.offset = cacheBytes;
       place.region = {Region::Space::Cache, 0, 0, 0, shared.nextRoot++};
-      cacheBytes += cacheBytesPerPosition(cache);
+      cacheBytes += cacheBytesPerPosition(cache) * TERN_KV_BLOCK;
       places[argument] = place;
     } else if (failed(entryTensor(argument, offsets[i], inputs++, rows))) {
       return failure();

@@ -18,6 +18,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Pass/PassManager.h"
+#include "tern/abi.h"
 #include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
@@ -142,6 +143,9 @@ LogicalResult LowerToLLVM::lower(ModuleOp module, const Target &target) {
   if (!maxRows)
     return module.emitError("has no ternary.max_rows; run ternary-plan-memory");
   shared.maxRows = maxRows.getInt();
+  for (Type type : entry->getArgumentTypes())
+    if (auto cache = dyn_cast<ternary::KVCacheType>(type))
+      shared.cacheBlockBytes += cacheBytesPerPosition(cache) * TERN_KV_BLOCK;
   for (auto weight : module.getOps<ternary::WeightOp>())
     if (std::optional<ArrayRef<int64_t>> section = weight.getSection())
       shared.sections[weight.getSymName()] = section->front();

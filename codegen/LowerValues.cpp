@@ -99,7 +99,7 @@ Value FunctionLowering::pointer(const Place &place) {
   case Base::Output:
     return b.load(b.ptr(), from(b.load(b.ptr(), frame, offsetof(tern_frame_t, outputs))));
   case Base::Cache:
-    return b.offset(kv, b.mul(offset ? offset : b.i64(place.offset), capacity));
+    return from(kv);
   }
   llvm_unreachable("all bases are handled");
 }

@@ -32,6 +32,7 @@ struct ModuleLowering {
   /// Base of each argument of a function, null entry for indices; set by its first call.
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<std::optional<Base>>> argumentBases{};
   llvm::StringMap<int64_t> sections{}; ///< of weights, by symbol
+  int64_t cacheBlockBytes = 0;              ///< of all caches: from one block to the next
   int64_t nextRoot = 0;
   int64_t nextGlobal = 0;
   int64_t maxRows = 0;
@@ -87,7 +88,7 @@ private:
   // LowerBatch.cpp: rows of several sequences.
   /// Where a row of the call is in its sequence, and where that has its caches.
   struct Sequence {
-    mlir::Value position, kv, capacity;
+    mlir::Value position, kv;
   };
   /// Of row `m` of a call whose first row is at `position`, or of a batch.
   Sequence sequenceOf(mlir::Value m, mlir::Value position);
@@ -164,7 +165,7 @@ private:
   mlir::LLVM::LLVMFuncOp target;
   CodeBuilder b;
   mlir::Value frame, thread, tableRow, localBase;
-  mlir::Value thread64, threads, arena, weights, kv, capacity, batch, kernelArgs;
+  mlir::Value thread64, threads, arena, weights, kv, batch, kernelArgs;
   llvm::DenseMap<mlir::Value, Place> places;
   llvm::DenseMap<mlir::Value, mlir::Value> scalars;
   llvm::DenseMap<int64_t, mlir::Value> constants;

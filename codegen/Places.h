@@ -16,7 +16,7 @@
 
 namespace tern {
 
-/// Bytes of one cache for each position of its capacity: keys and values.
+/// Bytes of one cache for each position: keys and values.
 int64_t cacheBytesPerPosition(ternary::KVCacheType cache);
 /// Bytes from one row of a tensor to the next in the arena or the weights section
 /// (dialect/Packing.h has the paddings); dense in a caller's buffers.
@@ -28,7 +28,7 @@ enum class Base {
   Weights, ///< frame->weights
   Input,   ///< the pointer at frame->inputs + offset
   Output,  ///< the pointer at frame->outputs + offset
-  Cache    ///< frame->kv; the offset is multiplied by frame->kv_capacity
+  Cache    ///< frame->kv: in its first block of positions (CacheLayout)
 };
 
 /// Where a tensor or a cache lies.

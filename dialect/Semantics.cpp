@@ -76,6 +76,8 @@ float semantics::exp(float x) {
   return std::bit_cast<float>(bits);
 }
 
+float semantics::attentionWeight(float x) { return x > -64.0f ? semantics::exp(x) : 0.0f; }
+
 static double polynomialSin(double r) {
   double z = r * r;
   double p = 1.58969099521155010221e-10;
@@ -228,13 +230,13 @@ void semantics::attend(const float *query, CachedRows keys, CachedRows values, i
       blockLargest = weights[t] > blockLargest ? weights[t] : blockLargest;
     }
     for (int64_t t = 0; t < count; ++t)
-      weights[t] = semantics::exp(weights[t] - blockLargest);
+      weights[t] = attentionWeight(weights[t] - blockLargest);
     const float blockTotal = rowSum(weights, count);
     for (int64_t t = 0; t < count; ++t)
       weights[t] *= scale(values, first + t);
 
     const float both = blockLargest > largest ? blockLargest : largest;
-    const float before = semantics::exp(largest - both), now = semantics::exp(blockLargest - both);
+    const float before = attentionWeight(largest - both), now = attentionWeight(blockLargest - both);
     for (int64_t d = 0; d < headSize; ++d) {
       float sum = 0.0f;
       for (int64_t t = 0; t < count; ++t)

@@ -33,6 +33,10 @@ float tritDot(const int8_t *trits, const float *x, int64_t n);
 /// 5.0000001201e-1 (highest power first); result p * 2^n by adding n to the exponent field. x is
 /// clamped to [-87.3, 88.3] first. No fused multiply-add.
 float exp(float x);
+/// What a position of attention counts whose score is `x` above the largest: exp(x), or 0 from -64
+/// down. Products of smaller weights with values would be subnormal, which takes CPUs a hundred
+/// cycles each and moves no sum.
+float attentionWeight(float x);
 /// cos and sin of a binary32 angle >= 0, evaluated in binary64 and rounded once:
 /// n = rint(a * 0x1.45f306dc9c883p-1); r = (a - n * 0x1.921fb544p+0) - n * 0x1.0b4611a626331p-34;
 /// then by quadrant n mod 4, with z = r * r and the fdlibm coefficients by Horner's rule (S1 .. S6,

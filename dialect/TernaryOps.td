@@ -378,12 +378,12 @@ def Ternary_AttentionOp : Ternary_Op<"attention", [AllTypesMatch<["query", "resu
     * `score[t] = (dot(q, key[t]) * keyScale[t]) * (1 / sqrt(D))` for `t <= p`, the dot
       a chain of fused multiply-adds with `d` ascending from `+0`; scales are those of
       caches of i8, 1 for others;
-    * for each block of 256 positions: `w[t] = exp(score[t] - max)` with the block's
-      largest score, `total = sum of w` by the row rule, and `mix` a chain of fused
+    * for each block of 256 positions: `w[t] = weight(score[t] - max)` with the block's
+      largest score and `weight(x) = exp(x)`, 0 from `x = -64` down, `total = sum of w` by the row rule, and `mix` a chain of fused
       multiply-adds of `w[t] * valueScale[t]` and `value[t]`, `t` ascending from `+0`;
     * blocks join in ascending order, from `max = -inf`, `total = 0`, `mix = 0`: with the
-      larger `max` of both, `before = exp(max before - max)` and `now = exp(max of the
-      block - max)`, `mix = mix * before + (mix of the block) * now`, `total` alike;
+      larger `max` of both, `before = weight(max before - max)` and `now = weight(max of
+      the block - max)`, `mix = mix * before + (mix of the block) * now`, `total` alike;
     * `out = mix * (1 / total)`.
 
     So threads may take blocks, and rows be computed together, with the same bits.

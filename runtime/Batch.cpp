@@ -128,7 +128,7 @@ Status tern_session::runBatch(tern_session *const *sessions, const int32_t *ids,
                               tern_best_t *best) {
   auto *rows = reinterpret_cast<tern_batch_row_t *>(batchRows.data());
   for (size_t i = 0; i < count; ++i) {
-    rows[i] = {sessions[i]->cache.data(), int64_t(sessions[i]->cachePositions), sessions[i]->used};
+    rows[i] = {sessions[i]->cache.data(), sessions[i]->used};
     sessions[i]->fresh = sessions[i]->bestOnly = false;
   }
   const void *inputs[] = {ids};

@@ -51,7 +51,8 @@ Status tern_session::allocate() {
   }
   uint64_t cacheBytes, scratchBytes;
   // Offsets in the scratch memory of a thread count positions; threads must not share cache lines.
-  cachePositions = (uint64_t(room) + TERN_KV_TILE - 1) / TERN_KV_TILE * TERN_KV_TILE;
+  const uint64_t cachePositions =
+      (uint64_t(room) + TERN_KV_BLOCK - 1) / TERN_KV_BLOCK * TERN_KV_BLOCK;
   if (!multiply(code.kv_bytes_per_position, cachePositions, &cacheBytes) ||
       !multiply(code.scratch_bytes_per_position, cachePositions, &scratchStride) ||
       scratchStride > UINT64_MAX - 63)
@@ -111,7 +112,6 @@ tern_frame_t tern_session::frame(int64_t rows) {
   frame.kv = cache.data();
   frame.scratch = scratch.data();
   frame.scratch_stride = scratchStride;
-  frame.kv_capacity = static_cast<int64_t>(cachePositions);
   frame.rows = rows;
   frame.barrier = Threads::barrier;
   frame.barrier_context = threads.get();

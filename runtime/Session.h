@@ -99,7 +99,6 @@ private:
   tern::Arena batchRows, batchLogits, batchSlots; ///< of the largest batch led so far
   uint64_t scratchStride = 0;
   uint32_t room = 0, used = 0;
-  uint64_t cachePositions = 0; ///< `room`, and what its last tile has beyond
   tern_probe_fn probe = nullptr;
   void *probeContext = nullptr;
   bool fresh = false;    ///< `logits` are those of the last position

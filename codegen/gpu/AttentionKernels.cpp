@@ -63,13 +63,13 @@ static void buildAttention(GpuBuilder &b, const KernelInfo &) {
     Num largest = b.name("largest", groupMax(b, mine, 0, kSimdgroups));
     b.loop("t", thread, count, kThreads, [&](Num t) {
       Num score = b.load("scratch", scores + t);
-      b.store(b.call("exp_row", {score - largest}), "scratch", scores + t);
+      b.store(b.call("attention_weight", {score - largest}), "scratch", scores + t);
     });
     b.barrier();
     Num total = rowRuleSum(b, count, [&](Num t) { return b.load("scratch", scores + t); });
     Num both = b.name("both", b.larger(largest, state[0]));
-    Num before = b.name("before", b.call("exp_row", {state[0] - both}));
-    Num now = b.name("now", b.call("exp_row", {largest - both}));
+    Num before = b.name("before", b.call("attention_weight", {state[0] - both}));
+    Num now = b.name("now", b.call("attention_weight", {largest - both}));
     b.loop("d", thread, size, kThreads, [&](Num d) {
       Num sum = b.loop("t", b.i32(0), count, 1, {b.f32(0)}, [&](Num t, ArrayRef<Num> sofar) {
         Num value = b.load("cache", values + (first + t) * row + d);

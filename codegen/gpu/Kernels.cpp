@@ -82,10 +82,17 @@ static void buildExp(GpuBuilder &b) {
   b.finish(b.bits(b.bits(p) + (b.toInt(n) << 23)));
 }
 
+static void buildAttentionWeight(GpuBuilder &b) {
+  Type f32 = b.getF32Type();
+  Num x = b.function("attention_weight", "exp(x), 0 from x = -64 down", {f32}, f32)[0];
+  b.finish(b.select(x > b.f32(-64.0f), b.call("exp_row", {x}), b.f32(0)));
+}
+
 void buildFunctions(GpuBuilder &b) {
   buildDot4(b);
   buildDot16(b);
   buildExp(b);
+  buildAttentionWeight(b);
 }
 
 Num rowRuleSum(GpuBuilder &b, Num count, llvm::function_ref<Num(Num)> x) {

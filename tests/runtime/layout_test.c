@@ -17,37 +17,35 @@
 #endif
 #define AT(type, field, offset) CHECK(offsetof(type, field) == (offset))
 
-CHECK(TERN_ABI_VERSION == 4);
+CHECK(TERN_ABI_VERSION == 5);
 CHECK(sizeof(void *) == 8);
 
-CHECK(sizeof(tern_frame_t) == 144);
+CHECK(sizeof(tern_frame_t) == 136);
 AT(tern_frame_t, thread_count, 4);
 AT(tern_frame_t, arena, 8);
 AT(tern_frame_t, weights, 16);
 AT(tern_frame_t, kv, 24);
 AT(tern_frame_t, scratch, 32);
 AT(tern_frame_t, scratch_stride, 40);
-AT(tern_frame_t, kv_capacity, 48);
-AT(tern_frame_t, rows, 56);
-AT(tern_frame_t, inputs, 64);
-AT(tern_frame_t, indices, 72);
-AT(tern_frame_t, outputs, 80);
-AT(tern_frame_t, barrier, 88);
-AT(tern_frame_t, barrier_context, 96);
-AT(tern_frame_t, ticket, 104);
-AT(tern_frame_t, probe, 112);
-AT(tern_frame_t, probe_context, 120);
-AT(tern_frame_t, batch, 128);
-AT(tern_frame_t, best, 136);
+AT(tern_frame_t, rows, 48);
+AT(tern_frame_t, inputs, 56);
+AT(tern_frame_t, indices, 64);
+AT(tern_frame_t, outputs, 72);
+AT(tern_frame_t, barrier, 80);
+AT(tern_frame_t, barrier_context, 88);
+AT(tern_frame_t, ticket, 96);
+AT(tern_frame_t, probe, 104);
+AT(tern_frame_t, probe_context, 112);
+AT(tern_frame_t, batch, 120);
+AT(tern_frame_t, best, 128);
 
 CHECK(sizeof(tern_best_t) == 64);
 AT(tern_best_t, logit, 4);
 AT(tern_best_t, id, 8);
 AT(tern_best_t, computed, 12);
 
-CHECK(sizeof(tern_batch_row_t) == 24);
-AT(tern_batch_row_t, kv_capacity, 8);
-AT(tern_batch_row_t, position, 16);
+CHECK(sizeof(tern_batch_row_t) == 16);
+AT(tern_batch_row_t, position, 8);
 
 CHECK(sizeof(tern_matmul_args_t) == 160);
 AT(tern_matmul_args_t, gate, 144);

@@ -89,7 +89,7 @@ class ForwardRun {
 public:
   ForwardRun(const tern_descriptor_t *descriptor, const uint8_t *payload, int64_t capacity)
       : descriptor(descriptor),
-        capacity((capacity + TERN_KV_TILE - 1) / TERN_KV_TILE * TERN_KV_TILE),
+        capacity((capacity + TERN_KV_BLOCK - 1) / TERN_KV_BLOCK * TERN_KV_BLOCK),
         weights(payload + findSection(payload, TERN_SECTION_WEIGHTS)->offset),
         arena(block(descriptor->arena_bytes)),
         kv(block(descriptor->kv_bytes_per_position * static_cast<uint64_t>(this->capacity))) {}
@@ -114,7 +114,6 @@ public:
     frame.scratch_stride = (bytes + 63) / 64 * 64;
     Memory scratch = block(threads * frame.scratch_stride);
     frame.scratch = scratch.get();
-    frame.kv_capacity = capacity;
     frame.rows = rows;
     frame.inputs = inputs.data();
     frame.indices = indices.data();
@@ -150,7 +149,7 @@ public:
 
   tern_best_t *best = nullptr; ///< of the frame, for the calls that follow
   /// A row of a batch that goes on at `position` of this run's sequence.
-  tern_batch_row_t rowAt(int64_t position) const { return {kv.get(), capacity, position}; }
+  tern_batch_row_t rowAt(int64_t position) const { return {kv.get(), position}; }
 
 private:
   struct Free {

@@ -19,7 +19,7 @@
 extern "C" {
 #endif
 
-#define TERN_ABI_VERSION 4u
+#define TERN_ABI_VERSION 5u
 
 /* CPU features a variant needs, and a CPU has. */
 #define TERN_CPU_X86_SSE41 (UINT64_C(1) << 0) /* SSSE3 and SSE4.1 */
@@ -44,13 +44,12 @@ extern "C" {
 typedef void (*tern_probe_fn)(void *context, uint32_t thread, uint32_t what, int64_t rows);
 /* A row of a batch: the next position of a sequence of its own. */
 typedef struct tern_batch_row {
-  uint8_t *kv;         /* as the frame's, and of no other row of the call */
-  int64_t kv_capacity; /* positions it has room for */
-  int64_t position;    /* 0 .. kv_capacity - 1 */
+  uint8_t *kv; /* as the frame's, and of no other row of the call */
+  int64_t position;
 } tern_batch_row_t;
 
-/* Keys lie in tiles of this many positions. */
-#define TERN_KV_TILE 64
+/* A cache grows by blocks of this many positions: each holds those of all layers. */
+#define TERN_KV_BLOCK 256
 
 /* One call of a compiled function, shared by all its threads. Rows of float
    tensors in the arena are padded with zeros to a multiple of 64 elements; the
@@ -60,11 +59,10 @@ typedef struct tern_frame {
   uint32_t thread_count;
   uint8_t *arena;            /* arena_bytes of the descriptor, 64-byte aligned */
   const uint8_t *weights;    /* the weights section, 64-byte aligned */
-  uint8_t *kv;               /* kv_bytes_per_position * kv_capacity, 64-byte aligned */
+  uint8_t *kv;               /* 64-byte aligned blocks of kv_bytes_per_position * TERN_KV_BLOCK */
   uint8_t *scratch;          /* thread_count * scratch_stride bytes, 64-byte aligned; the first
                                 thread's is also what threads hand to each other */
-  uint64_t scratch_stride;   /* >= scratch_bytes_per_position * kv_capacity, multiple of 64 */
-  int64_t kv_capacity;       /* positions the cache has room for, a multiple of TERN_KV_TILE */
+  uint64_t scratch_stride;   /* >= scratch_bytes_per_position * the blocks' positions; of 64s */
   int64_t rows;              /* the dynamic dimension of the inputs, 1 .. max_rows; tensors whose
                                 rows are fixed have these, whatever it is */
   const void *const *inputs; /* one a tensor argument, in order, dense row-major */
@@ -79,8 +77,8 @@ typedef struct tern_frame {
   tern_probe_fn probe; /* NULL: none. Only code that was compiled with probes calls it. */
   void *probe_context;
   /* NULL: the rows are consecutive positions of one sequence, which is in kv. Else one a row, of a
-     language model: rows have nothing to do with each other, and kv, kv_capacity and the index
-     `position` are not read; scratch_stride holds for every row's position + 1. */
+     language model: rows have nothing to do with each other, and kv and the index `position` are
+     not read; scratch_stride holds for every row's position + 1. */
   const tern_batch_row_t *batch;
   /* NULL, or [wanted rows][thread_count] of them, when the call wants only the largest logit of
      each row and the code has a screen (screened_bytes): outputs[0] is then memory of the call's
