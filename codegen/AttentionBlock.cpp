@@ -13,6 +13,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/Support/MathExtras.h"
 
 #include <cmath>
 
@@ -23,26 +24,42 @@ namespace tern {
 constexpr int64_t kBlock = semantics::kAttentionBlock;
 static_assert(kBlock == CacheLayout::kBlock);
 
-/// out[i] = sum over k < depth, ascending, of a[i][k] * matrix[k], for `rows` rows of `a` and
-/// `vectors` vectors of each row of the matrix, which lie `step` bytes apart.
-void AttentionEmitter::tile(Value a, int64_t aStride, Value matrix, int64_t step, Value depth,
-                            Value out, int64_t outStride, int64_t rows, int64_t vectors) {
-  Values sums(rows * vectors, number(floats, 0.0f));
+/// Those from `query` on.
+AttentionEmitter::Factors AttentionEmitter::from(const Factors &factors, Value query) {
+  return {index(factors.rows, query, factors.stride), index(factors.scales, query, 4),
+          factors.stride};
+}
+
+/// out[i] = sum over k < depth, ascending, of factors[i][k] * matrix[k], for `rows` rows of factors
+/// and `vectors` vectors of each line of the matrix, which lie `step` bytes apart. Of i8 a line and
+/// a factor have pairs. `streamed` bytes of each line are asked for ahead of time.
+void AttentionEmitter::tile(const Factors &factors, Value matrix, int64_t step, Value depth,
+                            Value out, int64_t outStride, int64_t rows, int64_t vectors,
+                            int64_t streamed) {
+  const int64_t vectorBytes = kVector * cache.laneBytes();
+  Values sums(rows * vectors, zeroSum());
   Values done = loop(b.i64(0), depth, 1, sums, [&](Value k, ValueRange sofar) {
-    Value line = index(matrix, k, step), column = index(a, k, 4);
+    Value line = index(matrix, k, step), column = index(factors.rows, k, 4);
     Values next, terms;
+    b.prefetchStream(line, streamed);
     for (int64_t v = 0; v < vectors; ++v)
-      terms.push_back(element(b.offset(line, v * kVector * cache.elementBytes)));
+      terms.push_back(element(b.offset(line, v * vectorBytes)));
     for (int64_t i = 0; i < rows; ++i) {
-      Value factor = b.broadcast(floats, loadFloat(b.offset(column, i * aStride)));
+      Value each = factor(b.offset(column, i * factors.stride));
       for (int64_t v = 0; v < vectors; ++v)
-        next.push_back(multiplyAdd(factor, terms[v], sofar[i * vectors + v]));
+        next.push_back(multiplyAdd(each, terms[v], sofar[i * vectors + v]));
     }
     return next;
   });
   for (int64_t i = 0; i < rows; ++i)
-    for (int64_t v = 0; v < vectors; ++v)
-      put(done[i * vectors + v], b.offset(out, i * outStride + v * kVector * 4));
+    for (int64_t v = 0; v < vectors; ++v) {
+      Value sum = done[i * vectors + v];
+      if (cache.hasScales) {
+        Value scale = b.broadcast(floats, loadFloat(b.offset(factors.scales, 4 * i)));
+        sum = times(arith::SIToFPOp::create(b, floats, sum), scale);
+      }
+      put(sum, b.offset(out, i * outStride + v * kVector * 4));
+    }
 }
 
 /// `body(first query, queries)`: as many at once as registers hold, then one by one.
@@ -56,35 +73,37 @@ void AttentionEmitter::eachTile(Value queries, function_ref<void(Value, int64_t)
 void AttentionEmitter::scores(const CachedBlock &cached, const Buffers &buffers, Value count,
                               Value queries) {
   const int64_t width = tileVectors * kVector, perTile = CacheLayout::kTile / width;
+  const Factors queryFactors = {buffers.query, buffers.queryScales, cache.row * 4};
   loop(b.i64(0), divideUp(count, width), 1, [&](Value part) {
     Value tileIndex = arith::DivUIOp::create(b, part, b.i64(perTile));
     Value within = arith::RemUIOp::create(b, part, b.i64(perTile));
-    Value from = index(index(cached.keys, tileIndex, CacheLayout::kTile * cache.rowBytes()), within,
-                       width * cache.elementBytes);
+    Value lines = index(index(cached.keys, tileIndex, CacheLayout::kTile * cache.rowBytes()),
+                        within, width * cache.laneBytes());
     Value to = index(buffers.weights, part, width * 4);
     eachTile(queries, [&](Value query, int64_t rows) {
-      tile(index(buffers.query, query, cache.row * 4), cache.row * 4, from,
-           CacheLayout::kTile * cache.elementBytes, b.i64(cache.headSize),
-           index(to, query, kBlock * 4), kBlock * 4, rows, tileVectors);
+      tile(from(queryFactors, query), lines, CacheLayout::kTile * cache.laneBytes(),
+           b.i64(llvm::divideCeil(cache.headSize, cache.lane)), index(to, query, kBlock * 4),
+           kBlock * 4, rows, tileVectors, streams && perTile == 1 ? width * cache.laneBytes() : 0);
     });
   });
 }
 
 void AttentionEmitter::mixValues(const CachedBlock &cached, const Buffers &buffers, Value count,
                                  Value queries) {
+  const Factors weights = {buffers.weights, buffers.weightScales, kBlock * 4};
   for (int64_t column = 0; column < cache.row; column += tileVectors * kVector) {
     const int64_t vectors = std::min(tileVectors, (cache.row - column) / kVector);
     eachTile(queries, [&](Value query, int64_t rows) {
-      tile(index(buffers.weights, query, kBlock * 4), kBlock * 4,
-           b.offset(cached.values, column * cache.elementBytes), cache.rowBytes(), count,
+      tile(from(weights, query), b.offset(cached.values, column * cache.laneBytes()),
+           cache.lane * cache.rowBytes(), divideUp(count, cache.lane),
            b.offset(index(buffers.mix, query, cache.row * 4), column * 4), cache.row * 4, rows,
-           vectors);
+           vectors, streams && column == 0 ? cache.lane * cache.rowBytes() : 0);
     });
   }
 }
 
 /// Scores to weights, zero from the query's own length up to the block's `most` positions, padded
-/// to 32. What lies in the cache behind the last position may be anything.
+/// to 32, as integers for i8. What lies in the cache behind the last position may be anything.
 void AttentionEmitter::softmax(const Item &item, const CachedBlock &cached,
                                const Buffers &buffers, Value most, Value query) {
   Value row = arith::DivUIOp::create(b, query, b.i64(shape.queries));
@@ -135,6 +154,9 @@ void AttentionEmitter::softmax(const Item &item, const CachedBlock &cached,
   });
   Value total = fold(plus(sums[0], sums[1]), [&](Value x, Value y) { return plus(x, y); });
   Value numbers = index(buffers.numbers, query, 8);
+  if (cache.hasScales)
+    toIntegers(weights, end, semantics::attentionLimit(kBlock),
+               index(buffers.weightScales, query, 4));
   put(top, numbers);
   put(total, b.offset(numbers, 4));
 }

@@ -37,6 +37,9 @@ private:
     mlir::Value weights; ///< [query][256]: scores, then weights
     mlir::Value mix;     ///< [query][row] of one block
     mlir::Value numbers; ///< [query]{largest, total} of one block
+    /// [query]: what one integer is worth where queries and weights are integers of 16 bits, which
+    /// lie in the first half of their rows.
+    mlir::Value queryScales, weightScales;
   };
   /// Where an item's cached head lies, and which rows look at it.
   struct Item {
@@ -58,8 +61,14 @@ private:
                mlir::Value most, mlir::Value query);
   void mixValues(const CachedBlock &cached, const Buffers &buffers, mlir::Value count,
                  mlir::Value queries);
-  void tile(mlir::Value a, int64_t aStride, mlir::Value matrix, int64_t step, mlir::Value depth,
-            mlir::Value out, int64_t outStride, int64_t rows, int64_t vectors);
+  /// A small matrix, [query] of rows `stride` bytes apart, and the scales of integers.
+  struct Factors {
+    mlir::Value rows, scales;
+    int64_t stride;
+  };
+  Factors from(const Factors &factors, mlir::Value query);
+  void tile(const Factors &factors, mlir::Value matrix, int64_t step, mlir::Value depth,
+            mlir::Value out, int64_t outStride, int64_t rows, int64_t vectors, int64_t streamed);
   void eachTile(mlir::Value queries, llvm::function_ref<void(mlir::Value, int64_t)> body);
 
   Buffers allocate();
@@ -67,11 +76,16 @@ private:
              mlir::Value rows);
   CachedBlock blockOf(const Item &item, mlir::Value first);
   void gather(const Item &item, const Buffers &buffers, mlir::Value query, mlir::Value stride);
+  void gatherFloats(const Item &item, const Buffers &buffers, mlir::Value query,
+                    mlir::Value stride);
   /// Joins a block's results with those so far, {largest, total} and mix.
   void joinBlock(mlir::Value mix, mlir::Value numbers, mlir::Value soFar, mlir::Value soFarNumbers);
   void start(mlir::Value soFar, mlir::Value soFarNumbers);
   void finish(mlir::Value soFar, mlir::Value soFarNumbers, mlir::Value out);
   void storeElement(mlir::Value value, mlir::Value to);
+  mlir::Value integersOf(mlir::Value largest, float limit);
+  void toIntegers(mlir::Value row, mlir::Value count, float limit, mlir::Value scale);
+  mlir::Value roundTo(mlir::Value x, float limit);
   mlir::Value rowScale(mlir::Value row);
 
   mlir::Value cells(int64_t floats);
@@ -79,8 +93,12 @@ private:
   mlir::Value loadFloats(mlir::Value pointer);
   mlir::Value loadFloat(mlir::Value pointer);
   void put(mlir::Value value, mlir::Value pointer);
-  mlir::Value element(mlir::Value pointer); ///< a vector of the cache, as floats
+  mlir::Value element(mlir::Value pointer); ///< a vector of the cache: floats, or pairs of i16
+  mlir::Value factor(mlir::Value pointer);  ///< what meets `element`, in all lanes
+  mlir::Value zeroSum();
   mlir::Value multiplyAdd(mlir::Value a, mlir::Value c, mlir::Value sum);
+  mlir::Value addPairs(mlir::Value a, mlir::Value c, mlir::Value sum);
+  mlir::Value multiplyPairsX86(mlir::Value a, mlir::Value c);
   mlir::Value times(mlir::Value a, mlir::Value c);
   mlir::Value plus(mlir::Value a, mlir::Value c);
   mlir::Value minus(mlir::Value a, mlir::Value c);
@@ -108,8 +126,10 @@ private:
   mlir::FloatType f32;
   mlir::VectorType floats;
   bool hasFma;         ///< fused multiply-add and half floats
+  const Target &target;
   int64_t tileRows;    ///< queries whose sums registers hold at once
   int64_t tileVectors; ///< vectors of each
+  bool streams = false; ///< a cached head is read once, from memory
 };
 
 } // namespace tern

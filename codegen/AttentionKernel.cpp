@@ -11,8 +11,10 @@
 #include "dialect/Semantics.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "tern/abi.h"
 #include "llvm/Support/MathExtras.h"
+#include "llvm/TargetParser/Triple.h"
 
 #include <cmath>
 
@@ -30,7 +32,7 @@ CacheLayout::CacheLayout(ternary::KVCacheType type)
     : heads(type.getHeads()), headSize(type.getHeadSize()),
       row(static_cast<int64_t>(llvm::alignTo(static_cast<uint64_t>(headSize), kVector))),
       element(type.getElementType()), elementBytes(element.getIntOrFloatBitWidth() / 8),
-      hasScales(element.isInteger(8)) {}
+      hasScales(element.isInteger(8)), lane(hasScales ? 2 : 1) {}
 
 /// Buffers for this many floats lie on the stack.
 constexpr int64_t kStackFloats = 16384;
@@ -67,7 +69,7 @@ AttentionEmitter::AttentionEmitter(KernelBuilder &b, const AttentionShape &shape
                                    const Target &target)
     : b(b), shape(shape), cache(shape.cache), f32(b.getF32Type()),
       floats(VectorType::get({kVector}, f32)),
-      hasFma(target.cpuFeatures & (TERN_CPU_X86_AVX2 | TERN_CPU_ARM_NEON)) {
+      hasFma(target.cpuFeatures & (TERN_CPU_X86_AVX2 | TERN_CPU_ARM_NEON)), target(target) {
   const bool wide = target.cpuFeatures & TERN_CPU_X86_AVX512;
   tileRows = hasFma ? 4 : 1;
   tileVectors = wide ? 4 : 1;
@@ -91,12 +93,59 @@ Value AttentionEmitter::element(Value pointer) {
     return loadFloats(pointer);
   if (cache.element.isF16())
     return b.loadHalves(floats, pointer, !hasFma);
-  Value bytes = b.load(b.vec(kVector, 8), pointer, 1);
-  Value wide = arith::ExtSIOp::create(b, b.vec(kVector, 32), bytes);
-  return arith::SIToFPOp::create(b, floats, wide);
+  return arith::ExtSIOp::create(b, b.vec(2 * kVector, 16), b.load(b.vec(2 * kVector, 8), pointer, 1));
+}
+
+Value AttentionEmitter::factor(Value pointer) {
+  if (!cache.hasScales)
+    return b.broadcast(floats, loadFloat(pointer));
+  Value pair = b.load(b.getI32Type(), pointer, 4);
+  return b.bitcast(b.vec(2 * kVector, 16), b.broadcast(b.vec(kVector, 32), pair));
+}
+
+Value AttentionEmitter::zeroSum() {
+  return cache.hasScales ? b.splat(b.vec(kVector, 32), 0) : number(floats, 0.0f);
+}
+
+/// Lane i of the sum with elements 2 i and 2 i + 1 of `a` times those of `c`.
+Value AttentionEmitter::addPairs(Value a, Value c, Value sum) {
+  if (target.cpuFeatures & TERN_CPU_X86_AVX512VNNI)
+    return b.intrinsic("llvm.x86.avx512.vpdpwssd.512", sum.getType(), {sum, a, c});
+  if (llvm::Triple(target.triple).isX86())
+    return b.add(sum, multiplyPairsX86(a, c));
+  auto every = [&](Value vector, int64_t first) -> Value {
+    SmallVector<int64_t> places;
+    for (int64_t i = 0; i < kVector; ++i)
+      places.push_back(2 * i + first);
+    Value half = vector::ShuffleOp::create(b, vector, vector, places);
+    return arith::ExtSIOp::create(b, sum.getType(), half);
+  };
+  Value evens = b.mul(every(a, 0), every(c, 0)), odds = b.mul(every(a, 1), every(c, 1));
+  return b.add(sum, b.add(evens, odds));
+}
+
+/// By the widest pmaddwd of the level, which LLVM does not find by itself.
+Value AttentionEmitter::multiplyPairsX86(Value a, Value c) {
+  const bool avx512 = target.cpuFeatures & TERN_CPU_X86_AVX512;
+  const bool avx2 = target.cpuFeatures & TERN_CPU_X86_AVX2;
+  StringRef name = avx512 ? "llvm.x86.avx512.pmaddw.d.512"
+                   : avx2 ? "llvm.x86.avx2.pmadd.wd"
+                          : "llvm.x86.sse2.pmadd.wd";
+  const int64_t lanes = avx512 ? 16 : avx2 ? 8 : 4;
+  Value products = b.splat(b.vec(kVector, 32), 0);
+  for (int64_t first = 0; first < kVector; first += lanes) {
+    auto part = [&](Value pairs) -> Value {
+      return vector::ExtractStridedSliceOp::create(b, pairs, {2 * first}, {2 * lanes}, {1});
+    };
+    Value sums = b.intrinsic(name, b.vec(lanes, 32), {part(a), part(c)});
+    products = vector::InsertStridedSliceOp::create(b, sums, products, {first}, {1});
+  }
+  return products;
 }
 
 Value AttentionEmitter::multiplyAdd(Value a, Value c, Value sum) {
+  if (cache.hasScales)
+    return addPairs(a, c, sum);
   return hasFma ? b.fusedMultiplyAdd(a, c, sum) : b.plainMultiplyAdd(a, c, sum);
 }
 Value AttentionEmitter::times(Value a, Value c) { return arith::MulFOp::create(b, a, c); }
@@ -199,14 +248,46 @@ Value AttentionEmitter::lanesFrom(Value vector, int64_t width, bool upper) {
 // Storing
 //===----------------------------------------------------------------------===//
 
-/// What semantics::cachedI8 divides by: 127 over the largest magnitude.
+/// Of semantics::toIntegers: magnitudes below do not count.
+constexpr float kLeast = 1e-5f;
+
+/// What semantics::cachedI8 multiplies with.
 Value AttentionEmitter::rowScale(Value row) {
-  Values floor(1, number(f32, 1e-5f));
+  Values floor(1, number(f32, kLeast));
   Value top = loop(b.i64(0), b.i64(cache.headSize), 1, floor, [&](Value d, ValueRange sofar) {
     return Values{larger(magnitude(loadFloat(index(row, d, 4))), sofar[0])};
   })[0];
-  Value inverse = arith::DivFOp::create(b, number(f32, 1.0f), top);
-  return times(inverse, number(f32, 127.0f));
+  return integersOf(top, 127.0f);
+}
+
+/// What turns floats into integers of up to `limit`.
+Value AttentionEmitter::integersOf(Value largest, float limit) {
+  Value inverse = arith::DivFOp::create(b, number(f32, 1.0f), largest);
+  return times(inverse, number(f32, limit));
+}
+
+/// semantics::toIntegers in place, for `count` floats, a multiple of 16.
+void AttentionEmitter::toIntegers(Value row, Value count, float limit, Value scale) {
+  Values floor(1, number(floats, kLeast));
+  Value tops = loop(b.i64(0), count, kVector, floor, [&](Value at, ValueRange sofar) {
+    return Values{larger(magnitude(loadFloats(index(row, at, 4))), sofar[0])};
+  })[0];
+  Value top = fold(tops, [&](Value x, Value y) { return larger(x, y); });
+  Value factor = integersOf(top, limit);
+  put(arith::DivFOp::create(b, number(f32, 1.0f), factor), scale);
+  Value all = b.broadcast(floats, factor);
+  loop(b.i64(0), count, kVector, [&](Value at) {
+    Value rounded = roundTo(times(loadFloats(index(row, at, 4)), all), limit);
+    Value integers = arith::FPToSIOp::create(b, b.vec(kVector, 16), rounded);
+    LLVM::StoreOp::create(b, integers, index(row, at, 2), 2);
+  });
+}
+
+/// The whole number next to `x`, of up to `limit`. Adding 1.5 * 2^23 rounds.
+Value AttentionEmitter::roundTo(Value x, float limit) {
+  Value clamped = smaller(larger(x, number(x.getType(), -limit)), number(x.getType(), limit));
+  Value magic = number(x.getType(), 12582912.0f);
+  return minus(plus(clamped, magic), magic);
 }
 
 /// Rounded as semantics::cachedF16 and toF16 do: results below 2^-14 are multiples of 2^-24, which
@@ -237,10 +318,8 @@ void AttentionEmitter::storeElement(Value value, Value to) {
     LLVM::StoreOp::create(b, halfBits(b, bits(value)), to, 2);
     return;
   }
-  Value clamped = smaller(larger(value, number(f32, -127.0f)), number(f32, 127.0f));
-  Value magic = number(f32, 12582912.0f);
-  Value rounded = minus(plus(clamped, magic), magic);
-  LLVM::StoreOp::create(b, arith::FPToSIOp::create(b, b.getI8Type(), rounded), to, 1);
+  Value byte = arith::FPToSIOp::create(b, b.getI8Type(), roundTo(value, 127.0f));
+  LLVM::StoreOp::create(b, byte, to, 1);
 }
 
 void AttentionEmitter::store(ValueRange arguments) {
@@ -252,9 +331,19 @@ void AttentionEmitter::store(ValueRange arguments) {
   Value tileIndex = arith::DivUIOp::create(b, inBlock, b.i64(CacheLayout::kTile));
   Value within = arith::RemUIOp::create(b, inBlock, b.i64(CacheLayout::kTile));
   Value keyTo = index(index(cached.keys, tileIndex, CacheLayout::kTile * cache.rowBytes()), within,
-                      cache.elementBytes);
-  Value valueTo = index(cached.values, inBlock, cache.rowBytes());
-  auto rowTo = [&](Value row, Value to, int64_t step, Value scales) {
+                      cache.laneBytes());
+  Value pair = arith::DivUIOp::create(b, inBlock, b.i64(cache.lane));
+  Value inPair = arith::RemUIOp::create(b, inBlock, b.i64(cache.lane));
+  Value valueTo = index(index(cached.values, pair, cache.lane * cache.rowBytes()), inPair,
+                        cache.elementBytes);
+  auto keyAt = [&](Value d) {
+    Value inLane = arith::RemUIOp::create(b, d, b.i64(cache.lane));
+    Value line = arith::DivUIOp::create(b, d, b.i64(cache.lane));
+    return b.offset(index(keyTo, line, CacheLayout::kTile * cache.laneBytes()),
+                    b.mul(inLane, b.i64(cache.elementBytes)));
+  };
+  auto valueAt = [&](Value d) { return index(valueTo, d, cache.laneBytes()); };
+  auto rowTo = [&](Value row, function_ref<Value(Value)> at, Value scales) {
     Value factor;
     if (cache.hasScales) {
       factor = rowScale(row);
@@ -262,11 +351,11 @@ void AttentionEmitter::store(ValueRange arguments) {
     }
     loop(b.i64(0), b.i64(cache.headSize), 1, [&](Value d) {
       Value x = loadFloat(index(row, d, 4));
-      storeElement(factor ? times(x, factor) : x, index(to, d, step));
+      storeElement(factor ? times(x, factor) : x, at(d));
     });
   };
-  rowTo(key, keyTo, CacheLayout::kTile * cache.elementBytes, cached.keyScales);
-  rowTo(value, valueTo, cache.elementBytes, cached.valueScales);
+  rowTo(key, keyAt, cached.keyScales);
+  rowTo(value, valueAt, cached.valueScales);
 }
 
 //===----------------------------------------------------------------------===//
@@ -276,7 +365,7 @@ void AttentionEmitter::store(ValueRange arguments) {
 AttentionEmitter::Buffers AttentionEmitter::allocate() {
   const int64_t queries = shape.rows * shape.queries;
   return {cells(queries * cache.row), cells(queries * kBlock), cells(queries * cache.row),
-          cells(queries * 2)};
+          cells(queries * 2),         cells(queries),        cells(queries)};
 }
 
 AttentionEmitter::Item AttentionEmitter::place(Value base, Value blockStride, Value item,
@@ -295,8 +384,20 @@ AttentionEmitter::CachedBlock AttentionEmitter::blockOf(const Item &item, Value 
   return {keys, keyScales, values, b.offset(values, kBlock * cache.rowBytes()), first};
 }
 
-/// The item's queries, side by side.
+/// The item's queries, side by side, as floats or integers.
 void AttentionEmitter::gather(const Item &item, const Buffers &buffers, Value query, Value stride) {
+  gatherFloats(item, buffers, query, stride);
+  if (!cache.hasScales)
+    return;
+  const float limit = semantics::attentionLimit(cache.headSize);
+  loop(b.i64(0), b.mul(item.rows, b.i64(shape.queries)), 1, [&](Value j) {
+    toIntegers(index(buffers.query, j, cache.row * 4), b.i64(cache.row), limit,
+               index(buffers.queryScales, j, 4));
+  });
+}
+
+/// Columns behind a head's last are zero.
+void AttentionEmitter::gatherFloats(const Item &item, const Buffers &buffers, Value query, Value stride) {
   const int64_t columns = shape.queries * cache.headSize;
   Value from = index(query, item.firstQuery, cache.headSize * 4);
   loop(b.i64(0), item.rows, 1, [&](Value row) {
@@ -311,6 +412,8 @@ void AttentionEmitter::gather(const Item &item, const Buffers &buffers, Value qu
       Value start = index(line, head, cache.headSize * 4), end = index(to, head, cache.row * 4);
       loop(b.i64(0), b.i64(cache.headSize), 1,
            [&](Value d) { put(loadFloat(index(start, d, 4)), index(end, d, 4)); });
+      loop(b.i64(cache.headSize), b.i64(cache.row), 1,
+           [&](Value d) { put(number(f32, 0.0f), index(end, d, 4)); });
     });
   });
 }
@@ -380,6 +483,7 @@ void AttentionEmitter::attend(ValueRange arguments) {
 
 void AttentionEmitter::attendBlock(ValueRange arguments) {
   Value query = arguments[0], blockIndex = arguments[5], partials = arguments[6];
+  streams = true;
   Buffers buffers = allocate();
   Item item = place(arguments[1], arguments[2], arguments[3], arguments[4], b.i64(1));
   gather(item, buffers, query, b.i64(0));

@@ -22,8 +22,9 @@ constexpr int64_t kMostHeadSize = 4096;
 /// How a block of 256 positions of one layer's cache lies: [head]{keys, scales, values, scales},
 /// scales for i8 only. Keys are tiles of 64 positions, [4][row][64], so that a vector holds one
 /// column of 16 positions; values are [256][row], scales [256]. `row` is the head size padded to
-/// 16. All layers of a block come before the next block: memory is touched as positions come, and
-/// a layer's heads are one stream.
+/// 16. Of i8 a lane has a pair, whose products are added at once: keys are [4][row / 2][64][2],
+/// values [128][row][2]. All layers of a block come before the next block: memory is touched as
+/// positions come, and a layer's heads are one stream.
 struct CacheLayout {
   explicit CacheLayout(ternary::KVCacheType type);
 
@@ -32,8 +33,10 @@ struct CacheLayout {
   mlir::Type element;
   int64_t elementBytes;
   bool hasScales; ///< i8: a float for each row of one head
+  int64_t lane;   ///< elements of a lane: 2 for i8
 
   int64_t rowBytes() const { return row * elementBytes; }
+  int64_t laneBytes() const { return lane * elementBytes; }
   int64_t scaleBytes() const { return hasScales ? static_cast<int64_t>(sizeof(float)) : 0; }
   /// Keys and values, with their scales.
   int64_t bytesPerPosition() const { return 2 * heads * (rowBytes() + scaleBytes()); }

@@ -81,6 +81,23 @@ void KernelBuilder::prefetch(Value pointer, int level) {
                          /*cache=*/1);
 }
 
+/// How far ahead a stream is asked for: early into the second-level cache, which waits for three
+/// times as many lines at once as the first, and again shortly before their use. The hardware's own
+/// prefetching leaves almost half of the bandwidth of one core unused. Beyond its end
+/// nothing is read.
+constexpr struct {
+  int64_t bytes;
+  int level;
+} kPrefetches[] = {{16384, 2}, {2048, 1}};
+
+constexpr int64_t kLineBytes = 64;
+
+void KernelBuilder::prefetchStream(Value pointer, int64_t bytes) {
+  for (int64_t line = 0; line < bytes; line += kLineBytes)
+    for (auto [ahead, level] : kPrefetches)
+      prefetch(offset(pointer, line + ahead), level);
+}
+
 Value KernelBuilder::opaque(Value pointer) {
   return LLVM::InlineAsmOp::create(*this, pointer.getType(), pointer, /*asm_string=*/"",
                                    /*constraints=*/"=r,0", /*has_side_effects=*/false,
@@ -162,17 +179,6 @@ Value KernelBuilder::shiftRightArithmetic(Value a, int64_t bits) {
 //===----------------------------------------------------------------------===//
 
 namespace {
-
-/// How far ahead weights are asked for: early into the second-level cache, which waits for three
-/// times as many lines at once as the first, and again shortly before their use. The hardware's own
-/// prefetching leaves almost half of the bandwidth of one core unused. Beyond the last block
-/// nothing is read.
-constexpr struct {
-  int64_t bytes;
-  int level;
-} kPrefetches[] = {{16384, 2}, {2048, 1}};
-
-constexpr int64_t kLineBytes = 64;
 
 /// Token rows reached from one pointer: 0 .. 3 strides away, which x86 adds for free. One pointer a
 /// row would not fit the registers.
@@ -550,9 +556,8 @@ MatmulEmitter::Values MatmulEmitter::emitTiles(Value weight, ValueRange acts, Va
         next.push_back(bases > 1 || place.unpacked ? b.opaque(stepped) : stepped);
       }
       Value first = element(weight, index, tileBytes);
-      for (int64_t line = 0; streams && line < count * tileBytes; line += kLineBytes)
-        for (auto [ahead, level] : kPrefetches)
-          b.prefetch(b.offset(first, line + ahead), level);
+      if (streams)
+        b.prefetchStream(first, count * tileBytes);
       ValueRange sofar = carried.drop_front(bases);
       if (!place.unpacked) {
         llvm::append_range(next, tile.step(b, sofar, first, tokenActs, count, slice));

@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstdint>
+#include <vector>
 
 using namespace tern;
 
@@ -208,13 +210,71 @@ void semantics::ropeAngles(int64_t position, const float *frequencies, int64_t h
   }
 }
 
+float semantics::toIntegers(const float *x, int64_t n, float limit, float *integers) {
+  float largest = 1e-5f;
+  for (int64_t i = 0; i < n; ++i) {
+    float magnitude = std::fabs(x[i]);
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  const float s = (1.0f / largest) * limit;
+  for (int64_t i = 0; i < n; ++i) {
+    float q = x[i] * s;
+    q = q > -limit ? q : -limit;
+    q = q < limit ? q : limit;
+    integers[i] = std::rint(q) + 0.0f;
+  }
+  return 1.0f / s;
+}
+
+float semantics::attentionLimit(int64_t n) {
+  return static_cast<float>(std::min<int64_t>(INT16_MAX, INT32_MAX / (127 * n)));
+}
+
+namespace {
+
+/// The products of attention with keys or values: chains of fused multiply-adds, or with a cache of
+/// i8 sums of integers.
+class Products {
+public:
+  Products(const float *factors, int64_t n, bool integers) : factors(factors), n(n) {
+    if (!integers)
+      return;
+    rounded.resize(static_cast<size_t>(n));
+    scale = semantics::toIntegers(factors, n, semantics::attentionLimit(n), rounded.data());
+  }
+  /// Of the factors and `rows`, whose elements are `step` floats apart.
+  float with(const float *row, int64_t step) const {
+    if (!rounded.empty()) {
+      int64_t sum = 0;
+      for (int64_t i = 0; i < n; ++i)
+        sum += static_cast<int64_t>(rounded[static_cast<size_t>(i)]) *
+               static_cast<int64_t>(row[i * step]);
+      return static_cast<float>(sum) * scale;
+    }
+    float sum = 0.0f;
+    for (int64_t i = 0; i < n; ++i)
+      sum = std::fma(factors[i], row[i * step], sum);
+    return sum;
+  }
+
+private:
+  const float *factors;
+  int64_t n;
+  std::vector<float> rounded;
+  float scale = 1.0f;
+};
+
+} // namespace
+
 /// The online softmax over blocks: `largest`, `total` and `out` of the blocks so far.
 void semantics::attend(const float *query, CachedRows keys, CachedRows values, int64_t length,
                        int64_t headSize, float *out) {
   const float factor = 1.0f / std::sqrt(static_cast<float>(headSize));
+  const bool integers = keys.scales;
   auto scale = [](const CachedRows &cached, int64_t t) {
     return cached.scales ? cached.scales[t * cached.scaleStride] : 1.0f;
   };
+  const Products scores(query, headSize, integers);
   float largest = -INFINITY, total = 0.0f, weights[kAttentionBlock];
   for (int64_t d = 0; d < headSize; ++d)
     out[d] = 0.0f;
@@ -222,10 +282,7 @@ void semantics::attend(const float *query, CachedRows keys, CachedRows values, i
     const int64_t count = std::min(kAttentionBlock, length - first);
     float blockLargest = -INFINITY;
     for (int64_t t = 0; t < count; ++t) {
-      const float *key = keys.rows + (first + t) * keys.stride;
-      float dot = 0.0f;
-      for (int64_t d = 0; d < headSize; ++d)
-        dot = std::fma(query[d], key[d], dot);
+      const float dot = scores.with(keys.rows + (first + t) * keys.stride, 1);
       weights[t] = (dot * scale(keys, first + t)) * factor;
       blockLargest = weights[t] > blockLargest ? weights[t] : blockLargest;
     }
@@ -237,10 +294,9 @@ void semantics::attend(const float *query, CachedRows keys, CachedRows values, i
 
     const float both = blockLargest > largest ? blockLargest : largest;
     const float before = attentionWeight(largest - both), now = attentionWeight(blockLargest - both);
+    const Products mix(weights, count, integers);
     for (int64_t d = 0; d < headSize; ++d) {
-      float sum = 0.0f;
-      for (int64_t t = 0; t < count; ++t)
-        sum = std::fma(weights[t], values.rows[(first + t) * values.stride + d], sum);
+      const float sum = mix.with(values.rows + first * values.stride + d, values.stride);
       out[d] = out[d] * before + sum * now;
     }
     total = total * before + blockTotal * now;
@@ -259,19 +315,7 @@ float semantics::cachedF16(float value) {
 }
 
 float semantics::cachedI8(const float *x, int64_t n, float *rows) {
-  float largest = 1e-5f;
-  for (int64_t i = 0; i < n; ++i) {
-    float magnitude = std::fabs(x[i]);
-    largest = magnitude > largest ? magnitude : largest;
-  }
-  const float s = (1.0f / largest) * 127.0f;
-  for (int64_t i = 0; i < n; ++i) {
-    float q = x[i] * s;
-    q = q > -127.0f ? q : -127.0f;
-    q = q < 127.0f ? q : 127.0f;
-    rows[i] = std::rint(q) + 0.0f;
-  }
-  return 1.0f / s;
+  return toIntegers(x, n, 127.0f, rows);
 }
 
 //===----------------------------------------------------------------------===//

@@ -64,13 +64,20 @@ void rope(const float *x, const float *angles, int64_t headSize, float *out);
 /// One row of ternary.rope_angles.
 void ropeAngles(int64_t position, const float *frequencies, int64_t half, float *out);
 
+/// Integers in place of x: rint(x * s), at most `limit` in magnitude, with s = (1 / the largest
+/// magnitude, 1e-5 or more) * limit. Returns 1 / s, what one of them is worth. A NaN becomes -limit.
+float toIntegers(const float *x, int64_t n, float limit, float *integers);
+/// The `limit` of what attention multiplies with integers of a cache of i8, for sums of n products
+/// that fit 32 bits: 32767, or less for n > 516.
+float attentionLimit(int64_t n);
+
 /// Positions whose softmax is taken before it joins what came before.
 constexpr int64_t kAttentionBlock = 256;
 /// Keys or values of one cached head.
 struct CachedRows {
   const float *rows;
   int64_t stride;                ///< floats from position to position
-  const float *scales = nullptr; ///< one a position, or null: all one
+  const float *scales = nullptr; ///< one a position: rows are integers; or null
   int64_t scaleStride = 0;
 };
 /// One query head at position p = `length` - 1.

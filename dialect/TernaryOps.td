@@ -375,16 +375,20 @@ def Ternary_AttentionOp : Ternary_Op<"attention", [AllTypesMatch<["query", "resu
     for each row `m` (position `p = position + m`) and each of `heads` query heads `h`,
     with key-value head `h / (heads / cacheHeads)` and head size `D`:
 
-    * `score[t] = (dot(q, key[t]) * keyScale[t]) * (1 / sqrt(D))` for `t <= p`, the dot
-      a chain of fused multiply-adds with `d` ascending from `+0`; scales are those of
-      caches of i8, 1 for others;
+    * `score[t] = (dot(q, key[t]) * keyScale[t]) * (1 / sqrt(D))` for `t <= p`; scales are
+      those of caches of i8, 1 for others;
     * for each block of 256 positions: `w[t] = weight(score[t] - max)` with the block's
-      largest score and `weight(x) = exp(x)`, 0 from `x = -64` down, `total = sum of w` by the row rule, and `mix` a chain of fused
-      multiply-adds of `w[t] * valueScale[t]` and `value[t]`, `t` ascending from `+0`;
+      largest score and `weight(x) = exp(x)`, 0 from `x = -64` down, `total = sum of w` by the row rule, and `mix` the dot of
+      `w[t] * valueScale[t]` and `value[t]`;
     * blocks join in ascending order, from `max = -inf`, `total = 0`, `mix = 0`: with the
       larger `max` of both, `before = weight(max before - max)` and `now = weight(max of
       the block - max)`, `mix = mix * before + (mix of the block) * now`, `total` alike;
     * `out = mix * (1 / total)`.
+
+    A dot is a chain of fused multiply-adds, ascending from `+0`. With a cache of i8 its
+    first operand `x` of `n` elements becomes integers `rint(x * s)` of up to `limit`, with
+    `s = (1 / max(|x|, 1e-5)) * limit` and `limit = min(32767, (2^31 - 1) / (127 n))`, and
+    the dot is `float(sum of products) * (1 / s)`.
 
     So threads may take blocks, and rows be computed together, with the same bits.
 

@@ -56,13 +56,7 @@ static Expected<import::ImportedModel> load(mlir::MLIRContext &context, const Tu
   return import::importModel(context, flags.model, options);
 }
 
-/// The matrices as the compiler packs them: merged.
-static Expected<Shapes> shapesOf(mlir::ModuleOp module) {
-  mlir::PassManager passes(module.getContext());
-  buildFuse(passes);
-  if (failed(passes.run(module)))
-    return makeError("the model cannot be prepared");
-  Shapes shapes;
+static void addShapes(mlir::ModuleOp module, Shapes &shapes) {
   module.walk([&](mlir::Operation *op) {
     ternary::Product product(op);
     if (!product)
@@ -72,6 +66,19 @@ static Expected<Shapes> shapesOf(mlir::ModuleOp module) {
     bool grouped = product.actGroups() > 1 || (scale.getRank() == 2 && scale.getDimSize(1) > 1);
     (product.takesFloats() || grouped ? shapes.others : shapes.any).insert(shape);
   });
+}
+
+/// The matrices as the compiler packs them: merged, except what --sparse=on keeps apart.
+static Expected<Shapes> shapesOf(mlir::ModuleOp module) {
+  Shapes shapes;
+  for (bool sparse : {false, true}) {
+    mlir::OwningOpRef<mlir::ModuleOp> copy = module.clone();
+    mlir::PassManager passes(module.getContext());
+    buildFuse(passes, sparse);
+    if (failed(passes.run(*copy)))
+      return makeError("the model cannot be prepared");
+    addShapes(*copy, shapes);
+  }
   // A choice is made for all matrices of a shape.
   for (const Shape &shape : shapes.others)
     shapes.any.erase(shape);

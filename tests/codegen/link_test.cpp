@@ -202,7 +202,9 @@ TEST_F(Link, CodeSizeDoesNotDependOnTheNumberOfLayers) {
     std::string bytes = read("model.so");
     sizes[i] = Library(bytes).section(".text")->sh_size;
   }
-  EXPECT_EQ(sizes[0], sizes[1]);
+  // A layer's code would be kilobytes; the distance between blocks of the cache, a constant that
+  // grows with the layers, is multiplied with in one instruction or several.
+  EXPECT_NEAR(static_cast<double>(sizes[0]), static_cast<double>(sizes[1]), 256);
 }
 
 TEST_F(Link, SidecarHoldsThePayloadAndTheLayoutId) {
