@@ -93,16 +93,16 @@ TEST(Profile, PartsAddUpToTheWholeAndCountEveryLayer) {
   for (uint32_t threads : {1u, 3u}) {
     SCOPED_TRACE(threads);
     Recorder recorder(model->probes(), threads);
-    auto session = makeSession(model->get(), threads, 256);
+    auto session = makeSession(model->get(), threads, 320);
     ASSERT_TRUE(bool(session));
     listen(*session, recorder);
-    // 150 tokens are two calls of the compiled function, of 128 and 22 rows.
-    std::vector<int32_t> ids = prompt(150);
+    // 280 tokens are two calls of the compiled function, of 256 and 24 rows.
+    std::vector<int32_t> ids = prompt(280);
     recorder.begin(0);
     ASSERT_EQ(tern_prefill(session->get(), ids.data(), ids.size()), TERN_STATUS_OK);
     recorder.end(ids.size());
     CallProfile prefill = recorder.take("prefill");
-    EXPECT_EQ(prefill.tokens, 150u);
+    EXPECT_EQ(prefill.tokens, 280u);
     EXPECT_GT(prefill.seconds, 0);
     EXPECT_NEAR(parts(prefill), prefill.seconds, 1e-9 + 1e-6 * prefill.seconds);
     const OpProfile *down = findOp(prefill, "fused_linear ffn_down");
@@ -110,11 +110,11 @@ TEST(Profile, PartsAddUpToTheWholeAndCountEveryLayer) {
     ASSERT_TRUE(down && attention);
     EXPECT_EQ(down->executions, 2u * kLayers);
     EXPECT_TRUE(down->int8);
-    EXPECT_DOUBLE_EQ(down->macs, 150.0 * 512 * 1408 * kLayers);
+    EXPECT_DOUBLE_EQ(down->macs, 280.0 * 512 * 1408 * kLayers);
     // Two bits a weight and four bytes of scale a row, in each of both calls.
     EXPECT_DOUBLE_EQ(down->bytes, 2.0 * kLayers * (512 * 1408 / 4 + 512 * 4));
-    // Keys and values of 8 heads of 64 meet 1 + 2 + ... + 150 pairs of positions.
-    EXPECT_DOUBLE_EQ(attention->macs, 2.0 * 8 * 64 * (150 * 151 / 2) * kLayers);
+    // Keys and values of 8 heads of 64 meet 1 + 2 + ... + 280 pairs of positions.
+    EXPECT_DOUBLE_EQ(attention->macs, 2.0 * 8 * 64 * (280 * 281 / 2) * kLayers);
     ASSERT_EQ(down->layers.size(), size_t(kLayers));
     EXPECT_EQ(down->layers[5].first, "blk.5");
     double sum = 0;
@@ -122,14 +122,14 @@ TEST(Profile, PartsAddUpToTheWholeAndCountEveryLayer) {
       sum += seconds;
     EXPECT_NEAR(sum, down->seconds, 1e-9);
 
-    recorder.begin(150);
+    recorder.begin(280);
     ASSERT_EQ(tern_decode(session->get(), 3), TERN_STATUS_OK);
     recorder.end(1);
     CallProfile decode = recorder.take("decode");
     EXPECT_NEAR(parts(decode), decode.seconds, 1e-9 + 1e-6 * decode.seconds);
     const OpProfile *one = findOp(decode, "attention");
     ASSERT_TRUE(one);
-    EXPECT_DOUBLE_EQ(one->macs, 2.0 * 8 * 64 * 151 * kLayers);
+    EXPECT_DOUBLE_EQ(one->macs, 2.0 * 8 * 64 * 281 * kLayers);
   }
 }
 
