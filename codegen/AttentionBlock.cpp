@@ -104,8 +104,8 @@ void AttentionEmitter::mixValues(const CachedBlock &cached, const Buffers &buffe
 
 /// Scores to weights, zero from the query's own length up to the block's `most` positions, padded
 /// to 32, as integers for i8. What lies in the cache behind the last position may be anything.
-void AttentionEmitter::softmax(const Item &item, const CachedBlock &cached,
-                               const Buffers &buffers, Value most, Value query) {
+void AttentionEmitter::softmax(const Item &item, const CachedBlock &cached, const Buffers &buffers,
+                               Value most, Value query) {
   Value row = arith::DivUIOp::create(b, query, b.i64(shape.queries));
   Value length = b.add(b.add(item.position, row), b.i64(1));
   Value count = arith::MaxSIOp::create(b, b.sub(length, cached.first), b.i64(0));

@@ -125,10 +125,10 @@ private:
   const CacheLayout &cache;
   mlir::FloatType f32;
   mlir::VectorType floats;
-  bool hasFma;         ///< fused multiply-add and half floats
+  bool hasFma; ///< fused multiply-add and half floats
   const Target &target;
-  int64_t tileRows;    ///< queries whose sums registers hold at once
-  int64_t tileVectors; ///< vectors of each
+  int64_t tileRows;     ///< queries whose sums registers hold at once
+  int64_t tileVectors;  ///< vectors of each
   bool streams = false; ///< a cached head is read once, from memory
 };
 

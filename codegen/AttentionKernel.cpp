@@ -93,7 +93,8 @@ Value AttentionEmitter::element(Value pointer) {
     return loadFloats(pointer);
   if (cache.element.isF16())
     return b.loadHalves(floats, pointer, !hasFma);
-  return arith::ExtSIOp::create(b, b.vec(2 * kVector, 16), b.load(b.vec(2 * kVector, 8), pointer, 1));
+  return arith::ExtSIOp::create(b, b.vec(2 * kVector, 16),
+                                b.load(b.vec(2 * kVector, 8), pointer, 1));
 }
 
 Value AttentionEmitter::factor(Value pointer) {
@@ -334,8 +335,8 @@ void AttentionEmitter::store(ValueRange arguments) {
                       cache.laneBytes());
   Value pair = arith::DivUIOp::create(b, inBlock, b.i64(cache.lane));
   Value inPair = arith::RemUIOp::create(b, inBlock, b.i64(cache.lane));
-  Value valueTo = index(index(cached.values, pair, cache.lane * cache.rowBytes()), inPair,
-                        cache.elementBytes);
+  Value valueTo =
+      index(index(cached.values, pair, cache.lane * cache.rowBytes()), inPair, cache.elementBytes);
   auto keyAt = [&](Value d) {
     Value inLane = arith::RemUIOp::create(b, d, b.i64(cache.lane));
     Value line = arith::DivUIOp::create(b, d, b.i64(cache.lane));
@@ -365,7 +366,7 @@ void AttentionEmitter::store(ValueRange arguments) {
 AttentionEmitter::Buffers AttentionEmitter::allocate() {
   const int64_t queries = shape.rows * shape.queries;
   return {cells(queries * cache.row), cells(queries * kBlock), cells(queries * cache.row),
-          cells(queries * 2),         cells(queries),        cells(queries)};
+          cells(queries * 2),         cells(queries),          cells(queries)};
 }
 
 AttentionEmitter::Item AttentionEmitter::place(Value base, Value blockStride, Value item,
@@ -397,7 +398,8 @@ void AttentionEmitter::gather(const Item &item, const Buffers &buffers, Value qu
 }
 
 /// Columns behind a head's last are zero.
-void AttentionEmitter::gatherFloats(const Item &item, const Buffers &buffers, Value query, Value stride) {
+void AttentionEmitter::gatherFloats(const Item &item, const Buffers &buffers, Value query,
+                                    Value stride) {
   const int64_t columns = shape.queries * cache.headSize;
   Value from = index(query, item.firstQuery, cache.headSize * 4);
   loop(b.i64(0), item.rows, 1, [&](Value row) {

@@ -70,10 +70,11 @@ struct AttentionFunctions {
   /// p key, p value, p cache, i blockStride, i head, i position: one row of one cached head.
   mlir::LLVM::LLVMFuncOp store;
   /// p query, i queryStride, p cache, i blockStride, i item, i position, i rows, p out,
-  /// i outStride: `rows` rows from `position` on. `query` and `out` point at column 0 of the first row.
+  /// i outStride: `rows` rows from `position` on. `query` and `out` point at column 0 of the first
+  /// row.
   mlir::LLVM::LLVMFuncOp attend;
-  /// p query, p cache, i blockStride, i item, i position, i block, p partials: one block of one row,
-  /// to [block][query head] of the partial results.
+  /// p query, p cache, i blockStride, i item, i position, i block, p partials: one block of one
+  /// row, to [block][query head] of the partial results.
   mlir::LLVM::LLVMFuncOp attendBlock;
   /// p partials, i blocks, i item, p out: one row's result from its partial results.
   mlir::LLVM::LLVMFuncOp join;

@@ -125,9 +125,9 @@ void FunctionLowering::Attention::attendRows() {
     Value left = arith::SubIOp::create(b, query.rows, first);
     Value rows = arith::MinSIOp::create(b, left, together);
     Sequence sequence = in.sequenceOf(first, position);
-    call(functions.attend, {in.row(q, query, first), b.i64(query.stride),
-                            in.cachePointer(cachePlace, sequence), blockStride, item,
-                            sequence.position, rows, in.row(y, out, first), b.i64(out.stride)});
+    call(functions.attend,
+         {in.row(q, query, first), b.i64(query.stride), in.cachePointer(cachePlace, sequence),
+          blockStride, item, sequence.position, rows, in.row(y, out, first), b.i64(out.stride)});
   };
   in.share(b.mul(tiles, shape.items()),
            [&](Value begin, Value end) { b.loop(begin, end, 1, attend); });

@@ -24,8 +24,7 @@ FunctionLowering::Sequence FunctionLowering::sequenceOf(Value m, Value position)
   Type i64 = b.getI64Type();
   Value none = LLVM::ZeroOp::create(b, b.ptr());
   Value several = LLVM::ICmpOp::create(b, LLVM::ICmpPredicate::ne, batch, none);
-  auto choice =
-      scf::IfOp::create(b, TypeRange{i64, b.ptr()}, several, /*withElseRegion=*/true);
+  auto choice = scf::IfOp::create(b, TypeRange{i64, b.ptr()}, several, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(choice.thenBlock());
   Value row = b.offset(batch, b.mul(m, sizeof(tern_batch_row_t)));

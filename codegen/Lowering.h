@@ -32,7 +32,7 @@ struct ModuleLowering {
   /// Base of each argument of a function, null entry for indices; set by its first call.
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<std::optional<Base>>> argumentBases{};
   llvm::StringMap<int64_t> sections{}; ///< of weights, by symbol
-  int64_t cacheBlockBytes = 0;              ///< of all caches: from one block to the next
+  int64_t cacheBlockBytes = 0;         ///< of all caches: from one block to the next
   int64_t nextRoot = 0;
   int64_t nextGlobal = 0;
   int64_t maxRows = 0;

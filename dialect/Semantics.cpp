@@ -293,7 +293,8 @@ void semantics::attend(const float *query, CachedRows keys, CachedRows values, i
       weights[t] *= scale(values, first + t);
 
     const float both = blockLargest > largest ? blockLargest : largest;
-    const float before = attentionWeight(largest - both), now = attentionWeight(blockLargest - both);
+    const float before = attentionWeight(largest - both),
+                now = attentionWeight(blockLargest - both);
     const Products mix(weights, count, integers);
     for (int64_t d = 0; d < headSize; ++d) {
       const float sum = mix.with(values.rows + first * values.stride + d, values.stride);

@@ -65,7 +65,8 @@ void rope(const float *x, const float *angles, int64_t headSize, float *out);
 void ropeAngles(int64_t position, const float *frequencies, int64_t half, float *out);
 
 /// Integers in place of x: rint(x * s), at most `limit` in magnitude, with s = (1 / the largest
-/// magnitude, 1e-5 or more) * limit. Returns 1 / s, what one of them is worth. A NaN becomes -limit.
+/// magnitude, 1e-5 or more) * limit. Returns 1 / s, what one of them is worth. A NaN becomes
+/// -limit.
 float toIntegers(const float *x, int64_t n, float limit, float *integers);
 /// The `limit` of what attention multiplies with integers of a cache of i8, for sums of n products
 /// that fit 32 bits: 32767, or less for n > 516.
