@@ -35,7 +35,7 @@ public:
   ~PackingTimer();
 
   /// Every packing that the table has a row for, in its order: medians of alternating rounds, about
-  /// 0.2 seconds in all. Weights are copies of the matrix that no cache holds.
+  /// a second in all. Weights are copies of the matrix that no cache holds.
   std::vector<PackingTime> measure(int64_t rows, int64_t columns);
 
 private:
