@@ -9,7 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "codegen/MatmulKernel.h"
+#include "codegen/x86/VnniTile.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 #include <array>
@@ -56,6 +56,9 @@ constexpr Tables makeTables() {
 }
 
 constexpr Tables kTables = makeTables();
+
+/// Digits of a byte, of four columns each in 32 bits.
+constexpr int64_t kSlots = 5;
 
 /// The digits of a vector of bytes.
 struct Digits {
@@ -107,10 +110,6 @@ Value digit(KernelBuilder &b, const Digits &digits, int64_t slot) {
   return b.bitAnd(fields, b.splat(cast<VectorType>(fields.getType()), 3));
 }
 
-Value vpdpbusd(KernelBuilder &b, Value sum, Value codes, Value acts) {
-  return b.intrinsic("llvm.x86.avx512.vpdpbusd.512", b.vec(16, 32), {sum, codes, acts});
-}
-
 /// GEMV: digits stay in their bits; five accumulators hold 1, 4, 16, 64 and 64 times their sums.
 /// Exact: at most 128 * 128 * 4 * 6606 tiles, the limit of ternary.matmul, is below 2^31.
 class Base3StreamVnni : public DotTile {
@@ -118,7 +117,7 @@ public:
   Base3StreamVnni() : DotTile(/*lanes=*/16) {}
 
   Values start(KernelBuilder &b, int64_t, ValueRange initial) const override {
-    Values state(5, b.splat(b.vec(16, 32), 0));
+    Values state(kSlots, b.splat(b.vec(16, 32), 0));
     llvm::copy(initial, state.begin());
     return state;
   }
@@ -128,7 +127,7 @@ public:
     VectorType bytes = b.vec(64, 8);
     Digits digits = decode(b, b.load(bytes, tile, 64));
     Values next(state);
-    for (int64_t slot = 0; slot < 5; ++slot) {
+    for (int64_t slot = 0; slot < kSlots; ++slot) {
       Value codes =
           slot == 4 ? digits.last
                     : b.bitAnd(digits.pairs, b.splat(bytes, static_cast<int8_t>(3 << (2 * slot))));
@@ -146,36 +145,31 @@ public:
   }
 };
 
-/// GEMM: a tile is decoded once for all its token rows; one accumulator each.
-class Base3BlockVnni : public DotTile {
+class Base3BlockVnni : public VnniBlock {
 public:
-  Base3BlockVnni() : DotTile(/*lanes=*/16) {}
-
-  Values start(KernelBuilder &b, int64_t tokens, ValueRange initial) const override {
-    return initial.empty() ? Values(tokens, b.splat(b.vec(16, 32), 0)) : Values(initial);
+  Base3BlockVnni() : VnniBlock(/*lanes=*/16, kSlots, /*chained=*/true) {
+    unpackPanels(/*columns=*/8192);
   }
 
-  Values step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts, int64_t,
-              int64_t) const override {
-    VectorType bytes = b.vec(64, 8);
-    Digits digits = decode(b, b.load(bytes, tile, 64));
-    Values next(state);
-    for (int64_t slot = 0; slot < 5; ++slot) {
-      Value codes = digit(b, digits, slot);
-      for (auto [sum, row] : llvm::zip_equal(next, acts))
-        sum = vpdpbusd(b, sum, codes, b.broadcastActs(bytes, b.offset(row, 4 * slot)));
-    }
-    return next;
+protected:
+  Values load(KernelBuilder &b, Value tile) const override {
+    Digits digits = decode(b, b.load(b.vec(64, 8), tile, 64));
+    return {digits.pairs, digits.last};
   }
 
-  Values finish(KernelBuilder &, ValueRange state) const override { return Values(state); }
+  Value unpack(KernelBuilder &b, ValueRange loaded, int64_t slot) const override {
+    return digit(b, {loaded[0], loaded[1]}, slot);
+  }
 };
 
 /// As two_bit's: each slot adds two products to a 16-bit sum, -512 .. 508, and 60 of them, 12
 /// tiles, stay within -32768 .. 32512.
 class Base3Avx2 : public DotTile {
 public:
-  explicit Base3Avx2(int64_t parts) : DotTile(/*lanes=*/8, parts) { maxTiles = 12; }
+  explicit Base3Avx2(int64_t parts) : DotTile(/*lanes=*/8, parts) {
+    maxTiles = 12;
+    unpacked.tileBytes = parts == 1 ? kSlots * 32 : 0;
+  }
 
   /// 16-bit sums, two a row, [token][part].
   Values start(KernelBuilder &b, int64_t tokens, ValueRange) const override {
@@ -184,23 +178,30 @@ public:
 
   Values step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts, int64_t,
               int64_t) const override {
-    VectorType bytes = b.vec(32, 8), words = b.vec(16, 16);
     SmallVector<Digits> digits;
     for (int64_t part = 0; part < parts; ++part)
-      digits.push_back(decode(b, b.load(bytes, b.offset(tile, 32 * part), 32)));
+      digits.push_back(decode(b, b.load(b.vec(32, 8), b.offset(tile, 32 * part), 32)));
     Values next(state);
-    for (int64_t slot = 0; slot < 5; ++slot) {
-      Values codes =
-          llvm::map_to_vector(digits, [&](const Digits &part) { return digit(b, part, slot); });
-      for (auto [token, row] : llvm::enumerate(acts)) {
-        Value x = b.broadcastActs(bytes, b.offset(row, 4 * slot));
-        for (int64_t part = 0; part < parts; ++part) {
-          Value &sum = next[token * parts + part];
-          sum = b.add(sum, b.intrinsic("llvm.x86.avx2.pmadd.ub.sw", words, {codes[part], x}));
-        }
-      }
-    }
+    for (int64_t slot = 0; slot < kSlots; ++slot)
+      addSlot(b, next, slot,
+              llvm::map_to_vector(digits, [&](const Digits &part) { return digit(b, part, slot); }),
+              acts);
     return next;
+  }
+
+  /// An unpacked tile is [slot] of digits as bytes, [row][column mod 4].
+  Values stepUnpacked(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts,
+                      int64_t) const override {
+    Values next(state);
+    for (int64_t slot = 0; slot < kSlots; ++slot)
+      addSlot(b, next, slot, b.load(b.vec(32, 8), b.offset(tile, 32 * slot), 32), acts);
+    return next;
+  }
+
+  void writeUnpacked(KernelBuilder &b, Value tile, Value out) const override {
+    Digits digits = decode(b, b.load(b.vec(32, 8), tile, 32));
+    for (int64_t slot = 0; slot < kSlots; ++slot)
+      LLVM::StoreOp::create(b, digit(b, digits, slot), b.offset(out, 32 * slot), 32);
   }
 
   Values finish(KernelBuilder &b, ValueRange state) const override {
@@ -208,6 +209,19 @@ public:
     return llvm::map_to_vector(state, [&](Value sum) {
       return b.intrinsic("llvm.x86.avx2.pmadd.wd", b.vec(8, 32), {sum, ones});
     });
+  }
+
+private:
+  /// Adds the products of a slot's codes, of one part each.
+  void addSlot(KernelBuilder &b, MutableArrayRef<Value> state, int64_t slot, ValueRange codes,
+               ValueRange acts) const {
+    for (auto [token, row] : llvm::enumerate(acts)) {
+      Value x = b.broadcastActs(b.vec(32, 8), b.offset(row, 4 * slot));
+      for (auto [part, code] : llvm::enumerate(codes)) {
+        Value &sum = state[token * parts + part];
+        sum = b.add(sum, b.intrinsic("llvm.x86.avx2.pmadd.ub.sw", sum.getType(), {code, x}));
+      }
+    }
   }
 };
 

@@ -15,23 +15,6 @@ namespace {
 
 using Values = SmallVector<Value>;
 
-/// Adds four products of an unsigned and a signed byte to each 32-bit lane. One intrinsic means
-/// both encodings: the level's features choose.
-Value vpdpbusd(KernelBuilder &b, Value sum, Value codes, Value acts) {
-  const bool wide = cast<VectorType>(sum.getType()).getNumElements() == 16;
-  return b.intrinsic(wide ? "llvm.x86.avx512.vpdpbusd.512" : "llvm.x86.avx512.vpdpbusd.256",
-                     sum.getType(), {sum, codes, acts});
-}
-
-/// The same sum, before which no load and no store moves.
-Value finished(KernelBuilder &b, Value sum) {
-  return LLVM::InlineAsmOp::create(b, sum.getType(), sum, /*asm_string=*/"",
-                                   /*constraints=*/"=v,0,~{memory}", /*has_side_effects=*/true,
-                                   /*is_align_stack=*/false, LLVM::TailCallKind::None,
-                                   /*asm_dialect=*/{}, /*operand_attrs=*/{})
-      .getResult(0);
-}
-
 /// GEMV: the four 2-bit fields of a byte are masked where they are, so four accumulators hold 1, 4,
 /// 16 and 64 times their sums and are shifted once at the end. Exact: a field is at most 192, so
 /// 132104 / 4 columns (the limit of ternary.matmul) stay within 192 * 128 * 33026 < 2^30.
@@ -101,77 +84,19 @@ Value unpackTwoBit(KernelBuilder &b, Value fields, int64_t slot) {
   return b.bitAnd(b.bitcast(bytes, b.shiftRight(fields, 2 * slot)), b.splat(bytes, 3));
 }
 
-Values TwoBitBlockVnni::start(KernelBuilder &b, int64_t tokens, ValueRange initial) const {
-  Values state(tokens * chains(tokens), b.splat(b.vec(lanes, 32), 0));
-  llvm::copy(initial, state.begin());
-  return state;
+Values TwoBitBlockVnni::load(KernelBuilder &b, Value tile) const {
+  return {loadTwoBit(b, tile, lanes)};
 }
 
-/// Adds a column slot's products of `codes`, of one row block each, to one of the chains.
-void TwoBitBlockVnni::addSlot(KernelBuilder &b, MutableArrayRef<Value> state, int64_t slot,
-                              ValueRange codes, ValueRange acts) const {
-  const size_t sums = acts.size() * codes.size();
-  Value *sum = &state[static_cast<size_t>(slot) % (state.size() / sums) * sums];
-  for (Value row : acts) {
-    Value x = b.broadcastActs(b.vec(4 * lanes, 8), b.offset(row, 4 * slot));
-    for (Value code : codes) {
-      *sum = vpdpbusd(b, *sum, code, x);
-      ++sum;
-    }
-  }
+Value TwoBitBlockVnni::unpack(KernelBuilder &b, ValueRange loaded, int64_t slot) const {
+  return unpackTwoBit(b, loaded[0], slot);
 }
-
-Values TwoBitBlockVnni::step(KernelBuilder &b, ValueRange state, Value tile, ValueRange acts,
-                             int64_t, int64_t) const {
-  Values next(state);
-  Value fields = loadTwoBit(b, tile, lanes);
-  for (int64_t slot = 0; slot < 4; ++slot)
-    addSlot(b, next, slot, unpackTwoBit(b, fields, slot), acts);
-  return next;
-}
-
-/// An unpacked tile is [slot] of codes as `unpackTwoBit` gives them.
-Values TwoBitBlockVnni::stepUnpacked(KernelBuilder &b, ValueRange state, Value tile,
-                                     ValueRange acts, int64_t) const {
-  VectorType bytes = b.vec(4 * lanes, 8);
-  Values next(state);
-  for (int64_t slot = 0; slot < 4; ++slot) {
-    Values codes;
-    for (int64_t block = 0; block < unpacked.blocks; ++block)
-      codes.push_back(b.load(bytes, b.offset(tile, block * unpacked.tileBytes + 4 * lanes * slot),
-                             static_cast<unsigned>(4 * lanes)));
-    addSlot(b, next, slot, codes, acts);
-  }
-  return next;
-}
-
-/// Slot by slot: the sums leave registers for the codes of one, and none to keep packed tiles in.
-Values TwoBitBlockVnni::stepUnpacking(KernelBuilder &b, ValueRange state, Value tile,
-                                      Value blockBytes, Value out, ValueRange acts) const {
-  Values next(state);
-  for (int64_t slot = 0; slot < 4; ++slot) {
-    Values codes;
-    for (int64_t block = 0; block < unpacked.blocks; ++block) {
-      Value packed = b.offset(tile, b.mul(blockBytes, b.i64(block)));
-      codes.push_back(unpackTwoBit(b, loadTwoBit(b, packed, lanes), slot));
-      LLVM::StoreOp::create(b, codes.back(),
-                            b.offset(out, block * unpacked.tileBytes + 4 * lanes * slot),
-                            static_cast<unsigned>(4 * lanes));
-    }
-    addSlot(b, next, slot, codes, acts);
-    next.back() = finished(b, next.back());
-  }
-  return next;
-}
-
-Values TwoBitBlockVnni::finish(KernelBuilder &, ValueRange state) const { return Values(state); }
 
 std::unique_ptr<DotTile> makeDotTile_two_bit_avx512vnni(int64_t mr) {
   if (mr == 1)
     return makeStream(16);
   auto tile = std::make_unique<TwoBitBlockVnni>(/*lanes=*/16, /*chained=*/true);
-  tile->unpacked = {/*tileBytes=*/256, /*tokens=*/6, /*blocks=*/4, /*panelBlocks=*/16,
-                    /*room=*/512 << 10};
+  tile->unpackPanels(/*columns=*/8192);
   return tile;
 }
 

@@ -100,13 +100,13 @@ void KernelSweep::panels() {
     }
 }
 
-/// Around the length up to which a GEMM unpacks rows beforehand.
+/// Around the lengths up to which a GEMM unpacks rows beforehand, which end with a tile.
 void KernelSweep::longRows() {
   if (sparse(kernel.packing))
     return; // as many columns as they take is a shape of the others
-  for (int64_t k : {2600, 8192, 8193, 16384, 16385}) {
+  for (int64_t k : {2600, 8192, 8193, 8200, 8201, 16384, 16385, 32760, 32761}) {
     MatmulShape shape;
-    shape.m = 2 * kernel.mr + 1;
+    shape.m = (k < 20000 ? 2 : 1) * kernel.mr + 1;
     shape.n = (k < 8000 ? 21 : 4) * kernel.packing.rows + 1;
     shape.k = k;
     run(shape);
