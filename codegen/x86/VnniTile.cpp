@@ -29,6 +29,9 @@ static Value finished(KernelBuilder &b, Value sum) {
       .getResult(0);
 }
 
+/// How many bytes ahead packed tiles are asked for while they are unpacked.
+static constexpr int64_t kAhead = 2048;
+
 void VnniBlock::unpackPanels(int64_t columns) {
   constexpr int64_t kBlocks = 4;
   const int64_t tileBytes = slots * slotBytes();
@@ -80,25 +83,32 @@ Values VnniBlock::stepUnpacked(KernelBuilder &b, ValueRange state, Value tile, V
   return next;
 }
 
+/// Adds the products of one row block's packed tile to its `sums` and writes its codes to `out`.
+void VnniBlock::unpackBlock(KernelBuilder &b, MutableArrayRef<Value> sums, Value tile, Value out,
+                            ValueRange acts) const {
+  b.prefetch(b.offset(tile, kAhead));
+  Values loaded = load(b, tile);
+  for (int64_t slot = 0; slot < slots; ++slot) {
+    Value codes = unpack(b, loaded, slot);
+    LLVM::StoreOp::create(b, codes, b.offset(out, slotBytes() * slot),
+                          static_cast<unsigned>(slotBytes()));
+    addSlot(b, sums, slot, codes, acts);
+  }
+  sums.back() = finished(b, sums.back());
+}
+
 /// Block by block: the sums leave registers for one tile.
 Values VnniBlock::stepUnpacking(KernelBuilder &b, ValueRange state, Value tile, Value blockBytes,
                                 Value out, ValueRange acts) const {
   Values next(state);
   for (int64_t block = 0; block < unpacked.blocks; ++block) {
-    Values loaded = load(b, b.offset(tile, b.mul(blockBytes, b.i64(block))));
     Values sums;
-    for (size_t token = 0; token < acts.size(); ++token)
-      sums.push_back(next[token * unpacked.blocks + block]);
-    for (int64_t slot = 0; slot < slots; ++slot) {
-      Value codes = unpack(b, loaded, slot);
-      LLVM::StoreOp::create(b, codes,
-                            b.offset(out, block * unpacked.tileBytes + slotBytes() * slot),
-                            static_cast<unsigned>(slotBytes()));
-      addSlot(b, sums, slot, codes, acts);
-    }
-    sums.back() = finished(b, sums.back());
-    for (size_t token = 0; token < acts.size(); ++token)
-      next[token * unpacked.blocks + block] = sums[token];
+    for (size_t i = block; i < next.size(); i += unpacked.blocks)
+      sums.push_back(next[i]);
+    unpackBlock(b, sums, b.offset(tile, b.mul(blockBytes, b.i64(block))),
+                b.offset(out, block * unpacked.tileBytes), acts);
+    for (auto [token, sum] : llvm::enumerate(sums))
+      next[token * unpacked.blocks + block] = sum;
   }
   return next;
 }

@@ -26,7 +26,8 @@ public:
     ownBodies = chained ? 8 : 1;
   }
 
-  /// Four row blocks meet six token rows, unpacked as long as `columns` columns fit.
+  /// Four row blocks at once meet six token rows, unpacked beforehand where rows have at most
+  /// `columns` columns.
   void unpackPanels(int64_t columns);
 
   /// The state is [chain][token].
@@ -56,6 +57,8 @@ private:
   int64_t slotBytes() const { return 4 * lanes; }
   void addSlot(KernelBuilder &b, mlir::MutableArrayRef<mlir::Value> state, int64_t slot,
                mlir::ValueRange codes, mlir::ValueRange acts) const;
+  void unpackBlock(KernelBuilder &b, mlir::MutableArrayRef<mlir::Value> sums, mlir::Value tile,
+                   mlir::Value out, mlir::ValueRange acts) const;
   int64_t chains(int64_t tokens) const { return !chained || tokens > 8 ? 1 : tokens > 4 ? 2 : 4; }
 
   const int64_t slots;
