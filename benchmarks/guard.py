@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-LEVELS = ["x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v3-vnni", "x86-64-v4", "x86-64-v4-vnni"]
+LEVELS = ["x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v3-vnni", "x86-64-v4", "x86-64-v4-vnni", "x86-64-v4-vbmi"]
 LANES = {"zmm": 64, "ymm": 32, "xmm": 16}
 # Instructions that multiply, and bytes of a register for each product: int8 pairs and quads, floats.
 PRODUCTS = [(r"v?pdpbusds?", 1), (r"v?pmaddubsw", 1), (r"v?pmaddwd", 2), (r"vfn?m(add|sub)\d+ps", 4), (r"v?mulps", 4)]

@@ -33,6 +33,7 @@ constexpr uint64_t avx2 = TERN_CPU_X86_AVX2;
 constexpr uint64_t avxvnni = TERN_CPU_X86_AVX2 | TERN_CPU_X86_AVXVNNI;
 constexpr uint64_t avx512 = TERN_CPU_X86_AVX512;
 constexpr uint64_t avx512vnni = TERN_CPU_X86_AVX512 | TERN_CPU_X86_AVX512VNNI;
+constexpr uint64_t avx512vbmi = avx512vnni | TERN_CPU_X86_AVX512VBMI;
 constexpr uint64_t amxint8 = avx512vnni | TERN_CPU_X86_AMXINT8;
 constexpr uint64_t neon = TERN_CPU_ARM_NEON;
 constexpr uint64_t dotprod = TERN_CPU_ARM_DOTPROD;

@@ -122,13 +122,15 @@ ArrayRef<Target> allTargets() {
   // Generic CPU names rather than the build machine's: the same code everywhere. 512-bit vectors
   // are asked for because x86-64-v4 is tuned for CPUs that slow down with them.
   constexpr uint64_t kV2 = TERN_CPU_X86_SSE41, kV3 = kV2 | TERN_CPU_X86_AVX2;
-  constexpr uint64_t kV4 = kV3 | TERN_CPU_X86_AVX512;
+  constexpr uint64_t kV4 = kV3 | TERN_CPU_X86_AVX512, kVnni = kV4 | TERN_CPU_X86_AVX512VNNI;
+  constexpr uint64_t kVbmi = kVnni | TERN_CPU_X86_AVX512VBMI;
   static const Target targets[] = {
-      {"x86-64-v4-amx", kX86Linux, "x86-64-v4", "+avx512vnni,+amx-tile,+amx-int8,-prefer-256-bit",
-       kV4 | TERN_CPU_X86_AVX512VNNI | TERN_CPU_X86_AMXINT8, "x86-64-v4", /*tune=*/"",
-       /*byNameOnly=*/true},
-      {"x86-64-v4-vnni", kX86Linux, "x86-64-v4", "+avx512vnni,-prefer-256-bit",
-       kV4 | TERN_CPU_X86_AVX512VNNI, "x86-64-v4"},
+      {"x86-64-v4-amx", kX86Linux, "x86-64-v4",
+       "+avx512vnni,+avx512vbmi,+amx-tile,+amx-int8,-prefer-256-bit", kVbmi | TERN_CPU_X86_AMXINT8,
+       "x86-64-v4", /*tune=*/"", /*byNameOnly=*/true},
+      {"x86-64-v4-vbmi", kX86Linux, "x86-64-v4", "+avx512vnni,+avx512vbmi,-prefer-256-bit", kVbmi,
+       "x86-64-v4"},
+      {"x86-64-v4-vnni", kX86Linux, "x86-64-v4", "+avx512vnni,-prefer-256-bit", kVnni, "x86-64-v4"},
       {"x86-64-v3-vnni", kX86Linux, "x86-64-v3", "+avxvnni", kV3 | TERN_CPU_X86_AVXVNNI,
        "x86-64-v3"},
       {"x86-64-v4", kX86Linux, "x86-64-v4", "-prefer-256-bit", kV4, "x86-64-v4"},

@@ -1,11 +1,12 @@
-//===- Base3Tile.cpp - tiles of 5 trits a byte for AVX2 and AVX-512 VNNI --===//
+//===- Base3Tile.cpp - tiles of 5 trits a byte for AVX2 and AVX-512 -------===//
 //
 // Part of Tern, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // A byte has two 3-bit fields and two bits on top (#ternary.packing). Each field, with a fourth
 // bit for bytes from 192 on, indexes tables of 16 bytes in a register: two tables whose entries
-// meet in an `and` give four digits, two whose entries are added give the fifth.
+// meet in an `and` give four digits, two whose entries are added give the fifth. With VBMI both
+// fields index tables of 64 bytes at once, one for bytes below 192 and others above.
 //
 //===----------------------------------------------------------------------===//
 
@@ -57,6 +58,29 @@ constexpr Tables makeTables() {
 
 constexpr Tables kTables = makeTables();
 
+/// By the lower six bits of a byte.
+using WideTable = std::array<uint8_t, 64>;
+
+/// Four digits of bytes below 192, whose fifth is their own bits 6 and 7; four digits, and the
+/// fifth in its bits, of the others.
+struct WideTables {
+  WideTable pairs{}, largePairs{}, largeLast{};
+};
+
+constexpr WideTables makeWideTables() {
+  WideTables wide;
+  for (int index = 0; index < 64; ++index) {
+    const int low = index & 7, middle = index >> 3;
+    wide.pairs[index] = kTables.lowPairs[low] & kTables.middlePairs[middle];
+    wide.largePairs[index] = kTables.lowPairs[8 + low] & kTables.middlePairs[8 + middle];
+    wide.largeLast[index] =
+        static_cast<uint8_t>(kTables.lowLast[8 + low] + kTables.middleLast[8 + middle]) & 0xc0;
+  }
+  return wide;
+}
+
+constexpr WideTables kWideTables = makeWideTables();
+
 /// Digits of a byte, of four columns each in 32 bits.
 constexpr int64_t kSlots = 5;
 
@@ -88,7 +112,8 @@ Value shiftedBytes(KernelBuilder &b, Value bytes, int64_t bits) {
   return b.bitcast(type, b.shiftRight(b.bitcast(words, bytes), bits));
 }
 
-Digits decode(KernelBuilder &b, Value codes) {
+/// Of 32 or 64 bytes, by tables of 16.
+Digits decodeShuffled(KernelBuilder &b, Value codes) {
   auto type = cast<VectorType>(codes.getType());
   Value seven = b.splat(type, 7), eight = b.splat(type, 8);
   Value middle = shiftedBytes(b, codes, 3);
@@ -102,6 +127,27 @@ Digits decode(KernelBuilder &b, Value codes) {
   return {pairs, b.bitAnd(b.bitAnd(last, codes), b.splat(type, static_cast<int8_t>(0xc0)))};
 }
 
+Value lookUp(KernelBuilder &b, const WideTable &table, Value index) {
+  auto bytes = cast<VectorType>(index.getType());
+  Value entries =
+      arith::ConstantOp::create(b, bytes, DenseElementsAttr::get(bytes, ArrayRef<uint8_t>(table)));
+  return b.intrinsic("llvm.x86.avx512.permvar.qi.512", bytes, {entries, index});
+}
+
+/// Of 64 bytes, by tables of 64, which see the lower six bits of an index: VBMI.
+Digits decodePermuted(KernelBuilder &b, Value codes) {
+  const Value top = b.splat(cast<VectorType>(codes.getType()), static_cast<int8_t>(0xc0));
+  Value large = arith::CmpIOp::create(b, arith::CmpIPredicate::uge, codes, top);
+  auto choose = [&](Value yes, Value no) -> Value {
+    return arith::SelectOp::create(b, large, yes, no);
+  };
+  Value pairs =
+      choose(lookUp(b, kWideTables.largePairs, codes), lookUp(b, kWideTables.pairs, codes));
+  return {pairs, b.bitAnd(choose(lookUp(b, kWideTables.largeLast, codes), codes), top)};
+}
+
+using Decoder = Digits (*)(KernelBuilder &, Value codes);
+
 /// Digit `slot` of each byte, 0 .. 2.
 Value digit(KernelBuilder &b, const Digits &digits, int64_t slot) {
   if (slot == 4)
@@ -114,7 +160,7 @@ Value digit(KernelBuilder &b, const Digits &digits, int64_t slot) {
 /// Exact: at most 128 * 128 * 4 * 6606 tiles, the limit of ternary.matmul, is below 2^31.
 class Base3StreamVnni : public DotTile {
 public:
-  Base3StreamVnni() : DotTile(/*lanes=*/16) {}
+  explicit Base3StreamVnni(Decoder decode) : DotTile(/*lanes=*/16), decode(decode) {}
 
   Values start(KernelBuilder &b, int64_t, ValueRange initial) const override {
     Values state(kSlots, b.splat(b.vec(16, 32), 0));
@@ -143,11 +189,15 @@ public:
       total = b.add(total, b.shiftRightArithmetic(state[slot], 2 * slot));
     return {total};
   }
+
+private:
+  Decoder decode;
 };
 
 class Base3BlockVnni : public VnniBlock {
 public:
-  Base3BlockVnni() : VnniBlock(/*lanes=*/16, kSlots, /*chained=*/true) {
+  explicit Base3BlockVnni(Decoder decode)
+      : VnniBlock(/*lanes=*/16, kSlots, /*chained=*/true), decode(decode) {
     unpackPanels(/*columns=*/8192);
   }
 
@@ -160,6 +210,9 @@ protected:
   Value unpack(KernelBuilder &b, ValueRange loaded, int64_t slot) const override {
     return digit(b, {loaded[0], loaded[1]}, slot);
   }
+
+private:
+  Decoder decode;
 };
 
 /// As two_bit's: each slot adds two products to a 16-bit sum, -512 .. 508, and 60 of them, 12
@@ -180,7 +233,7 @@ public:
               int64_t) const override {
     SmallVector<Digits> digits;
     for (int64_t part = 0; part < parts; ++part)
-      digits.push_back(decode(b, b.load(b.vec(32, 8), b.offset(tile, 32 * part), 32)));
+      digits.push_back(decodeShuffled(b, b.load(b.vec(32, 8), b.offset(tile, 32 * part), 32)));
     Values next(state);
     for (int64_t slot = 0; slot < kSlots; ++slot)
       addSlot(b, next, slot,
@@ -199,7 +252,7 @@ public:
   }
 
   void writeUnpacked(KernelBuilder &b, Value tile, Value out) const override {
-    Digits digits = decode(b, b.load(b.vec(32, 8), tile, 32));
+    Digits digits = decodeShuffled(b, b.load(b.vec(32, 8), tile, 32));
     for (int64_t slot = 0; slot < kSlots; ++slot)
       LLVM::StoreOp::create(b, digit(b, digits, slot), b.offset(out, 32 * slot), 32);
   }
@@ -225,12 +278,20 @@ private:
   }
 };
 
+std::unique_ptr<DotTile> makeVnniTile(int64_t mr, Decoder decode) {
+  if (mr == 1)
+    return std::make_unique<Base3StreamVnni>(decode);
+  return std::make_unique<Base3BlockVnni>(decode);
+}
+
 } // namespace
 
+std::unique_ptr<DotTile> makeDotTile_base3_avx512vbmi(int64_t mr) {
+  return makeVnniTile(mr, decodePermuted);
+}
+
 std::unique_ptr<DotTile> makeDotTile_base3_avx512vnni(int64_t mr) {
-  if (mr == 1)
-    return std::make_unique<Base3StreamVnni>();
-  return std::make_unique<Base3BlockVnni>();
+  return makeVnniTile(mr, decodeShuffled);
 }
 
 std::unique_ptr<DotTile> makeDotTile_base3_avx2(int64_t mr) {

@@ -2,6 +2,7 @@
 // RUN: FileCheck %s --check-prefix=REMARK-V4 --input-file=%t.v4
 // RUN: tern-opt %s --ternary-select-kernels=target=x86-64-v3 2>%t.v3 | FileCheck %s --check-prefix=V3
 // RUN: FileCheck %s --check-prefix=REMARK-V3 --input-file=%t.v3
+// RUN: tern-opt %s --ternary-select-kernels=target=x86-64-v4-vbmi 2>/dev/null | FileCheck %s --check-prefix=VBMI
 // RUN: tern-opt %s --ternary-select-kernels=target=x86-64-v3-vnni 2>/dev/null | FileCheck %s --check-prefix=V3VNNI
 // RUN: tern-opt %s --ternary-select-kernels=target=x86-64-v4 2>/dev/null | FileCheck %s --check-prefix=V4PLAIN
 // RUN: tern-opt %s --ternary-select-kernels=target=x86-64-v2 2>/dev/null | FileCheck %s --check-prefix=V2
@@ -12,9 +13,11 @@
 // REMARK-V4: remark: {{.*}}1408x512 #ternary.packing<two_bit, rows = 16, k = 16> on x86-64-v4-vnni: gemv matmul_two_bit_1x16x16_avx512vnni, gemm matmul_two_bit_16x16x16_avx512vnni; refused: matmul_two_bit_32x16x16_amxint8 needs amx-tile,amx-int8{{$}}
 // REMARK-V3: remark: {{.*}}1408x512 {{.*}} on x86-64-v3: gemv matmul_two_bit_1x16x16_avx2, gemm matmul_two_bit_8x16x16_avx2; refused: matmul_two_bit_1x16x16_avx512vnni needs avx512f,avx512cd,avx512bw,avx512dq,avx512vl,avx512vnni, matmul_two_bit_1x16x16_avxvnni needs avxvnni, matmul_two_bit_1x16x16_avx512 needs avx512f,avx512cd,avx512bw,avx512dq,avx512vl, matmul_two_bit_32x16x16_amxint8 needs
 
-// UNKNOWN: error: unknown target 'pdp11', expected host, all or some of aarch64-linux, x86-64-v4-amx, x86-64-v4-vnni, x86-64-v3-vnni, x86-64-v4, x86-64-v3, x86-64-v2, x86-64, aarch64-i8mm,
+// UNKNOWN: error: unknown target 'pdp11', expected host, all or some of aarch64-linux, x86-64-v4-amx, x86-64-v4-vbmi, x86-64-v4-vnni, x86-64-v3-vnni, x86-64-v4, x86-64-v3, x86-64-v2, x86-64, aarch64-i8mm,
 // SEVERAL: error: expected one target, got 2: x86-64-v3,x86-64
 
+// VBMI-LABEL: func.func @two_bit
+//       VBMI:   ternary.fused_linear {{.*}}ternary.gemm = "matmul_two_bit_16x16x16_avx512vnni", ternary.gemv = "matmul_two_bit_1x16x16_avx512vnni"
 // V4-LABEL: func.func @two_bit
 //       V4:   ternary.fused_linear {{.*}}ternary.gemm = "matmul_two_bit_16x16x16_avx512vnni", ternary.gemv = "matmul_two_bit_1x16x16_avx512vnni"
 // V3-LABEL: func.func @two_bit
@@ -37,6 +40,8 @@ func.func @two_bit(%q: tensor<?x512xi8>, %s: tensor<?xf32>, %offsets: tensor<?x1
   return %y : tensor<?x1408xf32>
 }
 
+// VBMI-LABEL: func.func @base3
+//       VBMI:   ternary.fused_linear {{.*}}ternary.gemm = "matmul_base3_16x16x20_avx512vbmi", ternary.gemv = "matmul_base3_1x16x20_avx512vbmi"
 // V4-LABEL: func.func @base3
 //       V4:   ternary.fused_linear {{.*}}ternary.gemm = "matmul_base3_16x16x20_avx512vnni", ternary.gemv = "matmul_base3_1x16x20_avx512vnni"
 // V3-LABEL: func.func @base3

@@ -31,7 +31,8 @@ TEST(Target, ListsComeBackBestFirstAndEachOnce) {
 
 TEST(Target, AllIsEveryLevelOfThisArchitecture) {
 #ifdef __x86_64__
-  EXPECT_EQ(names("all"), "x86-64-v4-vnni x86-64-v3-vnni x86-64-v4 x86-64-v3 x86-64-v2 x86-64");
+  EXPECT_EQ(names("all"),
+            "x86-64-v4-vbmi x86-64-v4-vnni x86-64-v3-vnni x86-64-v4 x86-64-v3 x86-64-v2 x86-64");
 #endif
 }
 
@@ -76,7 +77,7 @@ TEST(Target, OneLibraryIsOfOneSystem) {
 
 TEST(Target, UnknownNamesAreRefusedWithTheKnownOnes) {
   const std::string known =
-      "expected host, all or some of aarch64-linux, x86-64-v4-amx, x86-64-v4-vnni, "
+      "expected host, all or some of aarch64-linux, x86-64-v4-amx, x86-64-v4-vbmi, x86-64-v4-vnni, "
       "x86-64-v3-vnni, x86-64-v4, x86-64-v3, x86-64-v2, x86-64, aarch64-i8mm, aarch64-dotprod, "
       "aarch64, neoverse-v2, neoverse-v1, neoverse-n1, cortex-a76, "
       "cortex-a72, cortex-a53, apple-m2, apple-m1";
