@@ -15,9 +15,11 @@
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/ThreadPool.h"
 #include "llvm/TargetParser/Host.h"
 #include "llvm/TargetParser/Triple.h"
 
+#include <mutex>
 #include <optional>
 
 using namespace tern;
@@ -160,6 +162,40 @@ static llvm::Error addRuntime(const CompileOptions &options, const Target &targe
   return llvm::Error::success();
 }
 
+/// Adds a variant and its object for each target. What works on MLIR goes one after the other;
+/// optimisation and machine code, most of the time, go to all cores: each variant has a context.
+static llvm::Error addVariants(mlir::ModuleOp packed, const CompileOptions &options,
+                               llvm::ArrayRef<Target> targets, DescriptorInfo &info,
+                               LinkInput &link) {
+  std::vector<Variant> variants;
+  for (const Target &target : targets) {
+    auto variant = translateVariant(packed, options, target);
+    if (!variant)
+      return variant.takeError();
+    info.variants.push_back(variant->entry);
+    variants.push_back(std::move(*variant));
+  }
+  link.objects.resize(targets.size());
+  std::mutex mutex; // of what follows
+  llvm::Error errors = llvm::Error::success();
+  size_t done = 0;
+  report(options, "code", 0);
+  llvm::DefaultThreadPool pool;
+  for (size_t i = 0; i < targets.size(); ++i)
+    pool.async([&, i] {
+      Variant &variant = variants[i];
+      optimiseModule(*variant.module, targets[i], *variant.machine, variant.exports);
+      llvm::raw_svector_ostream stream(link.objects[i]);
+      llvm::Error error =
+          emitModule(*variant.module, *variant.machine, llvm::CodeGenFileType::ObjectFile, stream);
+      std::lock_guard<std::mutex> lock(mutex);
+      errors = llvm::joinErrors(std::move(errors), std::move(error));
+      report(options, "code", static_cast<double>(++done) / static_cast<double>(targets.size()));
+    });
+  pool.wait();
+  return errors;
+}
+
 llvm::Error tern::compileLibrary(const CompileInput &input, const CompileOptions &options,
                                  llvm::StringRef path) {
   auto targets = targetsOf(options);
@@ -179,17 +215,8 @@ llvm::Error tern::compileLibrary(const CompileInput &input, const CompileOptions
   link.machO = triple.isOSBinFormatMachO();
   link.machine = triple.isAArch64() ? "aarch64linux" : "elf_x86_64";
   link.exports = {"tern_query"};
-  for (auto [i, target] : llvm::enumerate(*targets)) {
-    report(options, "code", static_cast<double>(i) / static_cast<double>(targets->size()));
-    auto variant = compileVariant(input.module, options, target);
-    if (!variant)
-      return variant.takeError();
-    llvm::raw_svector_ostream stream(link.objects.emplace_back());
-    if (llvm::Error error = emitModule(*variant->module, *variant->machine,
-                                       llvm::CodeGenFileType::ObjectFile, stream))
-      return error;
-    info->variants.push_back(variant->entry);
-  }
+  if (llvm::Error error = addVariants(input.module, options, *targets, *info, link))
+    return error;
   auto descriptor = descriptorObject(*info, targets->front());
   if (!descriptor)
     return descriptor.takeError();

@@ -144,8 +144,8 @@ static std::vector<KernelEntry> usedKernels(const llvm::Module &module) {
   return used;
 }
 
-llvm::Expected<Variant> compileVariant(ModuleOp packed, const CompileOptions &options,
-                                       const Target &target, DescriptorInfo *descriptor) {
+llvm::Expected<Variant> translateVariant(ModuleOp packed, const CompileOptions &options,
+                                         const Target &target, DescriptorInfo *descriptor) {
   auto lowered = lowerVariant(packed, options, target);
   if (!lowered)
     return lowered.takeError();
@@ -169,13 +169,20 @@ llvm::Expected<Variant> compileVariant(ModuleOp packed, const CompileOptions &op
   std::vector<KernelEntry> kernels = usedKernels(*variant.module);
   addKernelArray(*variant.module, target.name, kernels);
   variant.entry = {target.name, target.cpuFeatures, kernels.size()};
-  std::vector<std::string> keep = {forwardSymbol(target.name), kernelsSymbol(target.name)};
+  variant.exports = {forwardSymbol(target.name), kernelsSymbol(target.name)};
   if (descriptor) {
     descriptor->variants = {variant.entry};
     addDescriptor(*variant.module, *descriptor);
-    keep.push_back("tern_query");
+    variant.exports.push_back("tern_query");
   }
-  optimiseModule(*variant.module, target, *variant.machine, keep);
+  return variant;
+}
+
+llvm::Expected<Variant> compileVariant(ModuleOp packed, const CompileOptions &options,
+                                       const Target &target, DescriptorInfo *descriptor) {
+  auto variant = translateVariant(packed, options, target, descriptor);
+  if (variant)
+    optimiseModule(*variant->module, target, *variant->machine, variant->exports);
   return variant;
 }
 

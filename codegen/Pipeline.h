@@ -36,14 +36,20 @@ llvm::Error addProbes(mlir::ModuleOp packed, const CompileOptions &options);
 llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>>
 lowerVariant(mlir::ModuleOp packed, const CompileOptions &options, const Target &target);
 
-/// Optimised code of one variant and what the descriptor says of it.
+/// Code of one variant and what the descriptor says of it.
 struct Variant {
   std::unique_ptr<llvm::LLVMContext> context;
   std::unique_ptr<llvm::Module> module;
   std::unique_ptr<llvm::TargetMachine> machine;
   VariantEntry entry;
+  std::vector<std::string> exports; ///< symbols for other objects of the library
 };
-/// With `descriptor`, the variant is the only one and holds its own descriptor and `tern_query`.
+/// Code that is not optimised yet. With `descriptor`, the variant is the only one and holds its own
+/// descriptor and `tern_query`.
+llvm::Expected<Variant> translateVariant(mlir::ModuleOp packed, const CompileOptions &options,
+                                         const Target &target,
+                                         DescriptorInfo *descriptor = nullptr);
+/// The same, optimised.
 llvm::Expected<Variant> compileVariant(mlir::ModuleOp packed, const CompileOptions &options,
                                        const Target &target, DescriptorInfo *descriptor = nullptr);
 
