@@ -9,9 +9,13 @@
 
 #include "dialect/HeadScreen.h"
 
+#include "llvm/ADT/ScopeExit.h"
+#include "llvm/Support/ThreadPool.h"
+
 #include <algorithm>
 #include <cstring>
-#include <thread>
+#include <future>
+#include <optional>
 
 using namespace mlir;
 using namespace tern;
@@ -19,7 +23,7 @@ using namespace tern::ternary;
 
 namespace {
 
-/// Elements decoded at a time by each thread.
+/// Elements of a chunk.
 constexpr int64_t kChunkElements = 1 << 20;
 /// Elements after which the pages they were read from are given back; at most 4 bytes each.
 constexpr int64_t kReleaseElements = 1 << 23;
@@ -119,33 +123,41 @@ private:
   int64_t scaleRows = 0; ///< 0: not scales
 };
 
-/// Encodes `threads` chunks at a time and hands them on in order.
+/// Encodes chunks on `threads` threads, some ahead of those that it hands on, in order.
 class SectionWriter {
 public:
   SectionWriter(WeightSink sink, WeightProgress progress, uint64_t total, unsigned threads)
-      : sink(sink), progress(progress), total(total), buffers(std::max(threads, 1u)) {}
+      : sink(sink), progress(progress), total(total),
+        pool(llvm::hardware_concurrency(std::max(threads, 1u))),
+        slots(2 * size_t(std::max(threads, 1u))) {}
 
   llvm::Error write(WeightOp weight, const WeightFiles &files) {
     llvm::Expected<WeightReader> reader = WeightReader::create(weight, files);
     if (!reader)
       return reader.takeError();
-    ArrayRef<int64_t> section = *weight.getSection();
     ChunkEncoder encoder(weight, *reader);
+    llvm::scope_exit stop([&] {
+      pool.wait();
+      for (Slot &slot : slots)
+        if (slot.error)
+          llvm::consumeError(std::move(*slot.error));
+    });
+    ArrayRef<int64_t> section = *weight.getSection();
     uint64_t offset = section[0], end = offset + section[1];
-    for (int64_t chunk = 0; chunk < encoder.chunks(); chunk += buffers.size()) {
-      size_t count = std::min<int64_t>(buffers.size(), encoder.chunks() - chunk);
-      if (llvm::Error error = encode(encoder, chunk, count))
+    int64_t started = 0;
+    for (int64_t chunk = 0; chunk < encoder.chunks(); ++chunk) {
+      const int64_t ahead = chunk + static_cast<int64_t>(slots.size());
+      for (; started < std::min(encoder.chunks(), ahead); ++started)
+        start(encoder, started);
+      Slot &slot = slotOf(chunk);
+      slot.done.wait();
+      if (*slot.error)
+        return std::move(*slot.error);
+      assert(offset + slot.bytes.size() <= end && "packedWeightBytes knows the layout");
+      if (llvm::Error error = sink(offset, slot.bytes))
         return error;
-      for (size_t i = 0; i < count; offset += buffers[i++].size()) {
-        assert(offset + buffers[i].size() <= end && "packedWeightBytes knows the layout");
-        if (llvm::Error error = sink(offset, buffers[i]))
-          return error;
-      }
-      read += count * encoder.chunkElements();
-      if (read >= kReleaseElements) {
-        files.release();
-        read = 0;
-      }
+      offset += slot.bytes.size();
+      release(files, encoder.chunkElements());
       if (progress)
         progress(offset, total);
     }
@@ -155,25 +167,34 @@ public:
   }
 
 private:
-  llvm::Error encode(const ChunkEncoder &encoder, int64_t first, size_t count) {
-    std::vector<std::optional<llvm::Error>> errors(count);
-    std::vector<std::thread> helpers;
-    for (size_t i = 1; i < count; ++i)
-      helpers.emplace_back([&, i] { errors[i].emplace(encoder.encode(first + i, buffers[i])); });
-    errors[0].emplace(encoder.encode(first, buffers[0]));
-    for (std::thread &helper : helpers)
-      helper.join();
-    llvm::Error all = llvm::Error::success();
-    for (std::optional<llvm::Error> &error : errors)
-      all = llvm::joinErrors(std::move(all), std::move(*error));
-    return all;
+  struct Slot {
+    std::vector<uint8_t> bytes;
+    std::optional<llvm::Error> error;
+    std::shared_future<void> done;
+  };
+
+  Slot &slotOf(int64_t chunk) { return slots[static_cast<size_t>(chunk) % slots.size()]; }
+
+  void start(const ChunkEncoder &encoder, int64_t chunk) {
+    Slot &slot = slotOf(chunk);
+    slot.done = pool.async(
+        [&encoder, &slot, chunk] { slot.error.emplace(encoder.encode(chunk, slot.bytes)); });
+  }
+
+  void release(const WeightFiles &files, int64_t elements) {
+    read += elements;
+    if (read < kReleaseElements)
+      return;
+    files.release();
+    read = 0;
   }
 
   WeightSink sink;
   WeightProgress progress;
   uint64_t total;
   int64_t read = 0; ///< elements since pages were given back
-  std::vector<std::vector<uint8_t>> buffers;
+  llvm::DefaultThreadPool pool;
+  std::vector<Slot> slots;
 };
 
 } // namespace
