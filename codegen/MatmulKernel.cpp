@@ -622,8 +622,10 @@ void MatmulEmitter::emitEpilogue(const Place &place, ValueRange totals) {
 } // namespace
 
 LLVM::LLVMFuncOp emitKernel(ModuleOp module, const KernelRow &row, StringRef symbol) {
+  if (auto emitted = module.lookupSymbol<LLVM::LLVMFuncOp>(symbol))
+    return emitted; // as another row's panel kernel
   MLIRContext *context = module.getContext();
-  if (row.panelKernel && !module.lookupSymbol(row.panelKernel))
+  if (row.panelKernel)
     emitKernel(module, *findKernel(row.panelKernel), row.panelKernel);
   KernelBuilder b(module.getLoc(), context);
   b.setInsertionPointToEnd(module.getBody());
