@@ -9,6 +9,7 @@
 
 #include "lld/Common/Driver.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <algorithm>
@@ -54,6 +55,7 @@ OutputFile &OutputFile::operator=(OutputFile &&other) noexcept {
   std::swap(fd, other.fd);
   std::swap(pending, other.pending);
   std::swap(pendingOffset, other.pendingOffset);
+  std::swap(screenedFrom, other.screenedFrom);
   return *this;
 }
 
@@ -64,9 +66,15 @@ OutputFile::~OutputFile() {
     llvm::sys::fs::remove(temporary);
 }
 
+static constexpr uint64_t kBlock = uint64_t(2) << 20, kScreenedBlock = uint64_t(64) << 10;
+
+uint64_t OutputFile::blockAt(uint64_t offset) const {
+  return offset < screenedFrom ? kBlock : kScreenedBlock;
+}
+
 llvm::Error OutputFile::write(uint64_t offset, llvm::ArrayRef<uint8_t> bytes) {
-  constexpr uint64_t block = uint64_t(2) << 20;
   while (!bytes.empty()) {
+    const uint64_t block = blockAt(offset);
     if (offset != pendingOffset + pending.size())
       if (llvm::Error error = drain())
         return error;
@@ -103,6 +111,8 @@ llvm::Error OutputFile::drain() {
 llvm::Error OutputFile::write(uint64_t offset, const PayloadInfo &payload) {
   if (::ftruncate(fd, static_cast<off_t>(offset + payload.totalBytes())))
     return systemError(errno, "cannot write", target);
+  if (payload.screenedBytes)
+    screenedFrom = llvm::alignTo(offset + payload.totalBytes() - payload.screenedBytes, kBlock);
   return writePayload(payload, [&](uint64_t at, llvm::ArrayRef<uint8_t> bytes) {
     return write(offset + at, bytes);
   });

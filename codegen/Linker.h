@@ -34,7 +34,8 @@ public:
   ~OutputFile();
 
   /// Bytes that follow one another are written in blocks of 2 MiB at multiples of that: file
-  /// systems that can then cache them in huge pages, from which the library runs faster.
+  /// systems that can then cache them in huge pages, from which the library runs faster. Of
+  /// screened bytes a fault maps as much as was written at once, so those go in blocks of 64 KiB.
   llvm::Error write(uint64_t offset, llvm::ArrayRef<uint8_t> bytes);
   llvm::Error write(uint64_t offset, const PayloadInfo &payload);
   llvm::Error flush(bool executable);
@@ -45,11 +46,13 @@ public:
 
 private:
   llvm::Error drain();
+  uint64_t blockAt(uint64_t offset) const;
 
   std::string target, temporary;
   int fd = -1;
   llvm::SmallVector<uint8_t, 0> pending; ///< bytes not yet written, of one block
   uint64_t pendingOffset = 0;
+  uint64_t screenedFrom = UINT64_MAX; ///< offset of screened bytes, a multiple of 2 MiB
 };
 
 /// Runs lld on a command line whose first word names its driver: ld.lld or ld64.lld.

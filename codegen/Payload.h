@@ -32,6 +32,7 @@ struct PayloadInfo {
   /// Kinds of abi.h and gpu_plan.h with their bytes.
   std::vector<std::pair<uint32_t, llvm::StringRef>> more;
   uint64_t weightsBytes = 0;
+  uint64_t screenedBytes = 0; ///< of them, at the end: a table that is read a few rows at a time
   /// Streams the weights.
   std::function<llvm::Error(ByteSink)> writeWeights;
 

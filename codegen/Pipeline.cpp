@@ -265,6 +265,7 @@ PayloadInfo describePayload(const CompileInput &input, const CompileOptions &opt
   payload.tokenizer = input.tokenizerBlob;
   payload.card = input.card;
   payload.weightsBytes = descriptor.numbers.weights_bytes;
+  payload.screenedBytes = descriptor.numbers.screened_bytes;
   payload.writeWeights = [&input, &options](ByteSink sink) {
     static const WeightFiles noFiles;
     return writeWeights(input.module, input.files ? *input.files : noFiles, sink,

@@ -114,7 +114,7 @@ Status tern_model::chooseBest(const tern_open_options_t &options) {
 }
 
 void tern_model::noteRareRows(uint64_t rows) const {
-  constexpr uint64_t kMost = 1024;
+  constexpr uint64_t kMost = 256; // each may have brought in 64 KiB
   if (rareRows.fetch_add(rows, std::memory_order_relaxed) + rows < kMost)
     return;
   rareRows.store(0, std::memory_order_relaxed);

@@ -30,7 +30,7 @@ struct tern_model {
   bool languageModel() const { return code().vocabulary != 0; }
   tern::Status needTokenizer() const;
   /// To be told of table rows that a call has read here and there. Each brings up to 64 KiB of
-  /// pages of the file with it; when all may have brought 64 MiB, they are given back.
+  /// pages of the file with it; when all may have brought 16 MiB, they are given back.
   void noteRareRows(uint64_t rows) const;
 
   tern::Library library;
