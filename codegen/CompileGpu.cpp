@@ -46,6 +46,8 @@ static llvm::Expected<std::string> mslOf(const CompileInput &input, const gpu::P
 static llvm::Error prepareForGpu(const CompileInput &input, const CompileOptions &options) {
   CompileOptions dense = options;
   dense.sparse = "off";
+  if (dense.packing == "auto")
+    dense.packing = "two_bit";
   return preparePacked(input, dense);
 }
 

@@ -43,8 +43,9 @@ struct CompileOptions {
       targets;           ///< best first; empty: every level of the host's architecture, best first
   int64_t maxRows = 256; ///< tokens a call takes at most
   bool sidecar = false;  ///< payload in `<output>.weights` instead of inside the library
-  std::string packing = "two_bit"; ///< how trits lie in bytes: two_bit or base3
-  bool probes = false;             ///< code that says what it begins; only for JitModel
+  /// How trits lie in bytes: "two_bit", "base3" (1.6 bits), or "auto", for which see chosenPacking.
+  std::string packing = "auto";
+  bool probes = false; ///< code that says what it begins; only for JitModel
   /// How the token of the largest logit is found: "two_stage" (a screen of the table first), "full"
   /// (the whole table), or "auto" (by the table's size). The token is the same.
   std::string head = "auto";
@@ -60,6 +61,10 @@ struct CompileOptions {
   std::function<void(llvm::StringRef line)> remark;
   std::function<void(llvm::StringRef stage, double fraction)> progress;
 };
+
+/// What `options.packing` means for `options.targets`: auto is base3, the fewer bytes, where every
+/// target unpacks it faster than memory delivers it, and two_bit elsewhere.
+std::string chosenPacking(const CompileOptions &options);
 
 /// Runs the pipeline up to `stage` and writes its text or bytes to `out` (every stage but So).
 llvm::Error emitStage(const CompileInput &input, const CompileOptions &options, Stage stage,

@@ -90,11 +90,15 @@ static llvm::Expected<std::unique_ptr<llvm::orc::LLJIT>> load(Variant &variant) 
 }
 
 llvm::Expected<std::unique_ptr<JitModel>> JitModel::compile(const CompileInput &input,
-                                                            const CompileOptions &options) {
-  auto targets = options.targets.empty() ? parseTargets("host") : options.targets;
-  if (!targets)
-    return targets.takeError();
-  const Target &target = targets->front();
+                                                            const CompileOptions &asked) {
+  CompileOptions options = asked;
+  if (options.targets.empty()) {
+    auto host = parseTargets("host");
+    if (!host)
+      return host.takeError();
+    options.targets = std::move(*host);
+  }
+  const Target &target = options.targets.front();
   if (!hostCanRun(target.cpuFeatures))
     return llvm::createStringError("level %s needs %s, which this processor lacks",
                                    target.name.c_str(),

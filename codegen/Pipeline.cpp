@@ -82,13 +82,25 @@ llvm::Expected<bool> skipsZeros(const CompileOptions &options) {
   return options.sparse == "on" || (options.sparse == "auto" && x86);
 }
 
+std::string chosenPacking(const CompileOptions &options) {
+  auto unpacksFast = [](const Target &target) {
+    constexpr uint64_t vbmi = TERN_CPU_X86_AVX512VBMI, amx = TERN_CPU_X86_AMXINT8;
+    return (target.cpuFeatures & (vbmi | amx)) == vbmi;
+  };
+  if (options.packing != "auto")
+    return options.packing;
+  return !options.targets.empty() && llvm::all_of(options.targets, unpacksFast) ? "base3"
+                                                                                : "two_bit";
+}
+
 llvm::Error preparePacked(const CompileInput &input, const CompileOptions &options) {
   if (options.maxRows < 1 || options.maxRows > (1 << 20))
     return llvm::createStringError("rows of a call: expected 1 to 1048576, got %lld",
                                    static_cast<long long>(options.maxRows));
-  std::optional<ternary::PackingKind> packing = ternary::symbolizePackingKind(options.packing);
+  std::optional<ternary::PackingKind> packing =
+      ternary::symbolizePackingKind(chosenPacking(options));
   if (!packing)
-    return llvm::createStringError("packing '%s' is not known, expected two_bit or base3",
+    return llvm::createStringError("packing '%s' is not known, expected auto, two_bit or base3",
                                    options.packing.c_str());
   std::optional<int64_t> screenBytes = smallestScreened(options.head);
   if (!screenBytes)

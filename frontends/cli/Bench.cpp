@@ -399,8 +399,7 @@ void addBench(CLI::App &app, Action &action) {
       ->capture_default_str();
   verb->add_option("--batch", flags->batch, "sequences decoded at once, beside one alone")
       ->check(isCount(1, 1024));
-  verb->add_option("--packing", flags->run.packing, "two_bit or base3, unless a library is given")
-      ->check(CLI::IsMember({"two_bit", "base3"}));
+  addPacking(*verb, flags->run.packing);
   addHead(*verb, flags->run.checkpoint);
   addTuning(*verb, flags->run.tuning);
   addSparse(*verb, flags->run.sparse);

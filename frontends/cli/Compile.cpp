@@ -25,7 +25,7 @@ namespace tern::cli {
 namespace {
 struct CompileFlags {
   CheckpointFlags checkpoint;
-  std::string model, output, target = "all", stage = "so", weights = "embed", packing = "two_bit",
+  std::string model, output, target = "all", stage = "so", weights = "embed", packing = "auto",
                              tuning, sparse = "auto";
   int64_t maxRows = 256;
   bool header = false, standalone = false, remarks = false, quiet = false;
@@ -49,7 +49,8 @@ static Expected<import::ImportedModel> load(mlir::MLIRContext &context, const Co
 
 /// What `tern inspect` shows of a library and no runtime needs: how it is packed, and each ternary
 /// weight with a sample of its trits.
-static Expected<std::string> extendCard(const CompileFlags &flags, const CompileInput &input) {
+static Expected<std::string> extendCard(const CompileFlags &flags, const CompileInput &input,
+                                        const CompileOptions &options) {
   constexpr int64_t kSampleRows = 64;
   auto card = json::parse(input.card.empty() ? "{}" : input.card);
   if (!card)
@@ -59,7 +60,7 @@ static Expected<std::string> extendCard(const CompileFlags &flags, const Compile
     return weights.takeError();
   llvm::erase_if(*weights, [](const WeightSummary &weight) { return !weight.zeroShare; });
   json::Object &object = *card->getAsObject();
-  object["packing"] = flags.packing;
+  object["packing"] = chosenPacking(options);
   if (!flags.tuning.empty()) {
     auto tuning = Tuning::read(flags.tuning);
     if (!tuning)
@@ -117,7 +118,7 @@ static Error summarise(StringRef output, const CompileOptions &options, double s
 
 static Error compileToLibrary(const CompileFlags &flags, CompileInput input,
                               const CompileOptions &options) {
-  auto card = extendCard(flags, input);
+  auto card = extendCard(flags, input, options);
   if (!card)
     return card.takeError();
   input.card = *card;
@@ -215,9 +216,7 @@ void addCompile(CLI::App &app, Action &action) {
       ->check(CLI::IsMember({"embed", "sidecar"}))
       ->capture_default_str();
   addHead(*verb, flags->checkpoint);
-  verb->add_option("--packing", flags->packing, "two_bit or base3 (1.6 bits a weight)")
-      ->check(CLI::IsMember({"two_bit", "base3"}))
-      ->capture_default_str();
+  addPacking(*verb, flags->packing);
   addTuning(*verb, flags->tuning);
   addSparse(*verb, flags->sparse);
   verb->add_option("--max-rows", flags->maxRows, "tokens a call takes at most")

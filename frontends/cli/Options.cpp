@@ -66,6 +66,12 @@ void addModel(CLI::App &verb, RunOptions &options) {
   verb.add_option("model", options.model, "checkpoint (compiled in memory) or library")->required();
 }
 
+void addPacking(CLI::App &verb, std::string &packing) {
+  verb.add_option("--packing", packing, "two_bit, base3 (1.6 bits) or auto: base3 with VBMI")
+      ->check(CLI::IsMember({"auto", "two_bit", "base3"}))
+      ->capture_default_str();
+}
+
 void addSparse(CLI::App &verb, std::string &sparse) {
   verb.add_option("--sparse", sparse, "skip zeros of ReLU-squared layers, exactly: auto, on, off")
       ->check(CLI::IsMember({"auto", "on", "off"}))

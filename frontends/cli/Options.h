@@ -22,6 +22,7 @@ void addLoadOptions(CLI::App &verb, RunOptions &options);
 void addThreads(CLI::App &verb, uint32_t &threads);
 void addHead(CLI::App &verb, CheckpointFlags &flags);
 void addTuning(CLI::App &verb, std::string &file);
+void addPacking(CLI::App &verb, std::string &packing);
 void addSparse(CLI::App &verb, std::string &sparse);
 void addCheckpointFlags(CLI::App &verb, CheckpointFlags &flags);
 void addCacheFlag(CLI::App &verb, CheckpointFlags &flags);

@@ -59,10 +59,10 @@ std::string headSearch(const CheckpointFlags &flags);
 struct RunOptions {
   CheckpointFlags checkpoint;
   std::string model;
-  std::string level;               ///< empty: the best
-  std::string packing = "two_bit"; ///< of a model that is compiled first
-  std::string tuning;              ///< file of `tern tune`, likewise; may be empty
-  std::string sparse = "auto";     ///< likewise
+  std::string level;            ///< empty: the best
+  std::string packing = "auto"; ///< of a model that is compiled first
+  std::string tuning;           ///< file of `tern tune`, likewise; may be empty
+  std::string sparse = "auto";  ///< likewise
   uint32_t threads = 0;
   std::string load = "auto"; ///< weights: map, copy or auto
   bool noCache = false;      ///< of what is compiled
