@@ -21,7 +21,11 @@ namespace {
 constexpr int64_t kListedRows = 4096;
 /// Rows of the list whose weights are asked for ahead of their use: early into the second-level
 /// cache, and shortly before into the first.
-constexpr int64_t kRowsAhead = 16, kRowsNear = 3;
+constexpr int64_t kRowsAhead = 12, kRowsNear = 2;
+/// A row's lines are asked for from its end, each this many before the last, round and round: by
+/// ascending ones the hardware takes a row for the beginning of a long stream, and fetches lines
+/// of rows that are skipped.
+constexpr int64_t kLineStep = 3;
 
 /// The rows whose gates are open are listed; each is one ascending stream, and the list tells which
 /// streams to ask for next. A vector of weights is that of so many tiles' words: the activations
@@ -49,11 +53,15 @@ private:
   Values addVector(ValueRange state, Value codes, Value tile);
   void emitRow(Value token, Value index, Value count);
 
-  Value list, planes, wholeTiles, hasGate;
+  Value list, planes, wholeTiles, round, hasGate;
 };
 
 void RowsEmitter::emit() {
   wholeTiles = b.bitAnd(kTiles, b.i64(-lanes));
+  Value rest = arith::RemUIOp::create(b, wholeTiles, b.i64(kLineStep * lanes));
+  Value divides = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, rest, b.i64(0));
+  // One more where every round would meet the same lines.
+  round = b.add(wholeTiles, arith::SelectOp::create(b, divides, b.i64(lanes), b.i64(0)));
   hasGate = isNotNull(gate);
   list = stack(b.i64(kListedRows * 4));
   planes = stack(b.mul(b.add(wholeTiles, b.i64(lanes)), b.i64(16)));
@@ -114,11 +122,19 @@ RowsEmitter::Values RowsEmitter::addVector(ValueRange state, Value codes, Value 
 /// asked for.
 Value RowsEmitter::emitSum(Value weights, Value near, Value ahead) {
   Values state(4, zero(sumVector));
-  state = forLoop(b.i64(0), wholeTiles, lanes, state, [&](Value tile, ValueRange sums) {
-    b.prefetch(element(ahead, tile, 4), 2);
-    b.prefetch(element(near, tile, 4), 1);
-    return addVector(sums, b.load(byteVector, element(weights, tile, 4), 4), tile);
+  state.push_back(b.sub(wholeTiles, b.i64(kLineStep * lanes)));
+  state = forLoop(b.i64(0), wholeTiles, lanes, state, [&](Value tile, ValueRange carried) {
+    Value asked = carried.back();
+    b.prefetch(element(ahead, asked, 4), 2);
+    b.prefetch(element(near, asked, 4), 1);
+    Values next =
+        addVector(carried.drop_back(), b.load(byteVector, element(weights, tile, 4), 4), tile);
+    asked = b.sub(asked, b.i64(kLineStep * lanes));
+    Value ended = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, asked, b.i64(0));
+    next.push_back(arith::SelectOp::create(b, ended, b.add(asked, round), asked));
+    return next;
   });
+  state.pop_back();
   Value left = b.sub(kTiles, wholeTiles);
   Value some = arith::CmpIOp::create(b, arith::CmpIPredicate::sgt, left, b.i64(0));
   state = choose(
