@@ -13,6 +13,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/KernelTable.h"
+#include "runtime/Cpu.h"
 #include "tests/support/KernelJit.h"
 
 #include <benchmark/benchmark.h>
@@ -222,6 +223,8 @@ struct Work {
     args.offsets_stride = args.row_scales_stride = groups;
     args.out_stride = paddedRow(kN);
     args.m = tokens;
+    args.near_ahead = streamAhead().near;
+    args.far_ahead = streamAhead().far;
     args.block_end = blocks;
     args.k_tiles = row.packing.kTiles(kK);
     args.groups = args.scale_groups = groups;

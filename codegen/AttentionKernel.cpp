@@ -539,6 +539,8 @@ AttentionFunctions attentionFunctions(ModuleOp module, const AttentionShape &sha
     made.setNoUnwind(true);
     made.setNoInline(true);
     b.setInsertionPointToStart(made.addEntryBlock(b));
+    // Its streams are short: a block of a head's cache.
+    b.ahead = {b.i64(2048), b.i64(16384)};
     (AttentionEmitter(b, shape, target).*body)(made.getArguments());
     LLVM::ReturnOp::create(b, ValueRange{});
     return made;

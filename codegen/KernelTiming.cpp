@@ -121,6 +121,7 @@ struct PackingTimer::Impl {
   Impl(uint32_t threads, uint64_t bytes) : threads(threads), weights(bytes) {}
 
   const uint32_t threads;
+  int64_t nearAhead = 0, farAhead = 0;
   Block weights;
   std::unique_ptr<orc::LLJIT> jit;
   std::vector<TimedKernel> kernels;
@@ -131,10 +132,12 @@ struct PackingTimer::Impl {
 PackingTimer::PackingTimer(std::unique_ptr<Impl> impl) : impl(std::move(impl)) {}
 PackingTimer::~PackingTimer() = default;
 
-Expected<std::unique_ptr<PackingTimer>> PackingTimer::create(const Target &target,
-                                                             uint32_t threads) {
+Expected<std::unique_ptr<PackingTimer>> PackingTimer::create(const Target &target, uint32_t threads,
+                                                             int64_t nearAhead, int64_t farAhead) {
   const uint64_t memory = uint64_t(sysconf(_SC_PHYS_PAGES)) * uint64_t(sysconf(_SC_PAGESIZE));
   auto impl = std::make_unique<Impl>(threads, std::min(kWeightBytes, memory / 4));
+  impl->nearAhead = nearAhead;
+  impl->farAhead = farAhead;
   if (!impl->weights.bytes)
     return createStringError("cannot get %llu bytes of memory for weights",
                              static_cast<unsigned long long>(impl->weights.size));
@@ -186,7 +189,9 @@ double PackingTimer::Impl::round(const TimedKernel &kernel, int64_t rows, int64_
                                .scale_groups = 1,
                                .scale_bytes = 4,
                                .gate = nullptr,
-                               .gate_stride = 0};
+                               .gate_stride = 0,
+                               .near_ahead = nearAhead,
+                               .far_ahead = farAhead};
     ready.arrive_and_wait();
     for (int64_t copy = 0; copy < copies; ++copy) {
       args.weight = weights.bytes + copy * packing.packedBytes(rows, columns);

@@ -29,9 +29,9 @@ struct PackingTime {
 /// into this process.
 class PackingTimer {
 public:
-  /// Of a level that this machine runs.
-  static llvm::Expected<std::unique_ptr<PackingTimer>> create(const Target &target,
-                                                              uint32_t threads);
+  /// Of a level that this machine runs; distances as in tern_matmul_args_t.
+  static llvm::Expected<std::unique_ptr<PackingTimer>>
+  create(const Target &target, uint32_t threads, int64_t nearAhead, int64_t farAhead);
   ~PackingTimer();
 
   /// Every packing that the table has a row for, in its order: medians of alternating rounds, about

@@ -76,6 +76,12 @@ LogicalResult FunctionLowering::prologue() {
   thread64 = arith::ExtUIOp::create(b, i64, thread);
   threads = arith::ExtUIOp::create(
       b, i64, b.load(b.getI32Type(), frame, offsetof(tern_frame_t, thread_count)));
+  auto tellKernels = [&](size_t field, size_t argument) {
+    b.store(b.load(i64, frame, static_cast<int64_t>(field)), kernelArgs,
+            static_cast<int64_t>(argument));
+  };
+  tellKernels(offsetof(tern_frame_t, near_ahead), offsetof(tern_matmul_args_t, near_ahead));
+  tellKernels(offsetof(tern_frame_t, far_ahead), offsetof(tern_matmul_args_t, far_ahead));
   arena = b.load(b.ptr(), frame, offsetof(tern_frame_t, arena));
   weights = b.load(b.ptr(), frame, offsetof(tern_frame_t, weights));
   kv = b.load(b.ptr(), frame, offsetof(tern_frame_t, kv));

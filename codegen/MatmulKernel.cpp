@@ -81,21 +81,12 @@ void KernelBuilder::prefetch(Value pointer, int level) {
                          /*cache=*/1);
 }
 
-/// How far ahead a stream is asked for: early into the second-level cache, which waits for three
-/// times as many lines at once as the first, and again shortly before their use. The hardware's own
-/// prefetching leaves almost half of the bandwidth of one core unused. Beyond its end
-/// nothing is read.
-constexpr struct {
-  int64_t bytes;
-  int level;
-} kPrefetches[] = {{16384, 2}, {2048, 1}};
-
-constexpr int64_t kLineBytes = 64;
-
 void KernelBuilder::prefetchStream(Value pointer, int64_t bytes) {
-  for (int64_t line = 0; line < bytes; line += kLineBytes)
-    for (auto [ahead, level] : kPrefetches)
-      prefetch(offset(pointer, line + ahead), level);
+  constexpr int64_t lineBytes = 64;
+  for (int64_t line = 0; line < bytes; line += lineBytes) {
+    prefetch(offset(offset(pointer, ahead.far), line), 2);
+    prefetch(offset(offset(pointer, ahead.near), line), 1);
+  }
 }
 
 Value KernelBuilder::opaque(Value pointer) {
@@ -316,6 +307,8 @@ void MatmulEmitter::readArgs() {
   rowScalesStride = field(integer, offsetof(tern_matmul_args_t, row_scales_stride));
   scaleGroups = field(integer, offsetof(tern_matmul_args_t, scale_groups));
   scaleBytes = field(integer, offsetof(tern_matmul_args_t, scale_bytes));
+  b.ahead = {field(integer, offsetof(tern_matmul_args_t, near_ahead)),
+             field(integer, offsetof(tern_matmul_args_t, far_ahead))};
 }
 
 void MatmulEmitter::emit() {

@@ -34,8 +34,13 @@ public:
   mlir::Value broadcastActs(mlir::VectorType type, mlir::Value pointer);
   /// Asks for the cache line at `pointer`, into the cache of `level` (1 or 2) and those below.
   void prefetch(mlir::Value pointer, int level = 1);
-  /// Asks for what comes behind these bytes of an ascending stream that is read once.
+  /// Asks for what comes behind these bytes of an ascending stream that is read once, at the
+  /// distances `ahead`: into the first-level cache, and before that into the second, which waits
+  /// for more lines at once. Beyond the stream's end nothing is read.
   void prefetchStream(mlir::Value pointer, int64_t bytes);
+  struct {
+    mlir::Value near, far;
+  } ahead; ///< bytes, i64; where a stream is read
   /// The same pointer, of which LLVM knows nothing: it leaves the addressing as it is written.
   mlir::Value opaque(mlir::Value pointer);
   /// a * b + c, rounded once: an instruction of the CPU.

@@ -53,6 +53,11 @@ Registers cpuid(unsigned leaf, unsigned subleaf) {
   return r;
 }
 
+bool isAmd() {
+  Registers vendor = cpuid(0, 0); // "Auth" "enti" "cAMD"
+  return vendor.ebx == 0x68747541 && vendor.edx == 0x69746e65 && vendor.ecx == 0x444d4163;
+}
+
 bool all(unsigned word, std::initializer_list<unsigned> bits) {
   for (unsigned bit : bits)
     if (!(word >> bit & 1))
@@ -138,6 +143,17 @@ uint64_t detect() { return 0; }
 #endif
 
 } // namespace
+
+/// Measured on Emerald Rapids, of which a core alone leaves half of the bandwidth unused, and on
+/// Zen 4, whose own prefetching two distances disturb (benchmarks/README.md).
+StreamAhead tern::streamAhead() {
+#if defined(__x86_64__)
+  static const bool amd = isAmd();
+  if (amd)
+    return {4096, 4096};
+#endif
+  return {2048, 16384};
+}
 
 uint64_t tern::cpuFeatures() {
   static const uint64_t features = detect();

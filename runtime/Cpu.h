@@ -18,6 +18,11 @@ namespace tern {
 uint64_t cpuFeatures();
 /// "avx2, avxvnni", or "none".
 std::string describeFeatures(uint64_t features);
+/// Bytes ahead of their use at which streams are asked for on this processor: tern_frame_t.
+struct StreamAhead {
+  int64_t near, far;
+};
+StreamAhead streamAhead();
 /// The processors this thread may run on, ascending; at least one.
 std::vector<int> allowedCpus();
 

@@ -166,7 +166,9 @@ Product makeProduct(const tern_kernel_t &kernel, int64_t m, int64_t groups, Piec
                   .scale_groups = scaleGroups,
                   .scale_bytes = halves ? 2 : 4,
                   .gate = gate,
-                  .gate_stride = n};
+                  .gate_stride = n,
+                  .near_ahead = 0,
+                  .far_ahead = 0};
   return product;
 }
 

@@ -7,6 +7,7 @@
 
 #include "runtime/Session.h"
 
+#include "runtime/Cpu.h"
 #include "runtime/Residency.h"
 
 #include <algorithm>
@@ -118,6 +119,9 @@ tern_frame_t tern_session::frame(int64_t rows) {
   frame.ticket = threads->ticket();
   frame.probe = probe;
   frame.probe_context = probeContext;
+  const StreamAhead ahead = streamAhead();
+  frame.near_ahead = ahead.near;
+  frame.far_ahead = ahead.far;
   return frame;
 }
 

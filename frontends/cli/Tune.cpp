@@ -14,6 +14,7 @@
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Passes.h"
+#include "runtime/Cpu.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
@@ -137,7 +138,9 @@ static Error runTune(const TuneFlags &flags) {
   tuning.threads =
       flags.threads ? flags.threads : std::max(1u, std::thread::hardware_concurrency());
   if (!shapes->any.empty()) {
-    auto timer = PackingTimer::create(target, static_cast<uint32_t>(tuning.threads));
+    const StreamAhead ahead = streamAhead();
+    auto timer =
+        PackingTimer::create(target, static_cast<uint32_t>(tuning.threads), ahead.near, ahead.far);
     if (!timer)
       return timer.takeError();
     for (const Shape &shape : shapes->any)

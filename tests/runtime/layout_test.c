@@ -17,10 +17,10 @@
 #endif
 #define AT(type, field, offset) CHECK(offsetof(type, field) == (offset))
 
-CHECK(TERN_ABI_VERSION == 5);
+CHECK(TERN_ABI_VERSION == 6);
 CHECK(sizeof(void *) == 8);
 
-CHECK(sizeof(tern_frame_t) == 136);
+CHECK(sizeof(tern_frame_t) == 152);
 AT(tern_frame_t, thread_count, 4);
 AT(tern_frame_t, arena, 8);
 AT(tern_frame_t, weights, 16);
@@ -38,6 +38,8 @@ AT(tern_frame_t, probe, 104);
 AT(tern_frame_t, probe_context, 112);
 AT(tern_frame_t, batch, 120);
 AT(tern_frame_t, best, 128);
+AT(tern_frame_t, near_ahead, 136);
+AT(tern_frame_t, far_ahead, 144);
 
 CHECK(sizeof(tern_best_t) == 64);
 AT(tern_best_t, logit, 4);
@@ -47,9 +49,11 @@ AT(tern_best_t, computed, 12);
 CHECK(sizeof(tern_batch_row_t) == 16);
 AT(tern_batch_row_t, position, 8);
 
-CHECK(sizeof(tern_matmul_args_t) == 160);
+CHECK(sizeof(tern_matmul_args_t) == 176);
 AT(tern_matmul_args_t, gate, 144);
 AT(tern_matmul_args_t, gate_stride, 152);
+AT(tern_matmul_args_t, near_ahead, 160);
+AT(tern_matmul_args_t, far_ahead, 168);
 AT(tern_matmul_args_t, scale, 8);
 AT(tern_matmul_args_t, acts, 16);
 AT(tern_matmul_args_t, row_scales, 24);

@@ -342,7 +342,7 @@ TEST(Descriptor, ImplausibleOnesAreRefused) {
     const char *words;
   } cases[] = {
       {"abi", [](auto &d) { d.abi_version = TERN_ABI_VERSION + 1; }, TERN_STATUS_VERSION,
-       "compiled for runtime interface 6, this runtime has 5"},
+       "compiled for runtime interface 7, this runtime has 6"},
       {"size", [](auto &d) { d.struct_size = 8; }, TERN_STATUS_CORRUPT, "bytes, found 8"},
       {"huge", [](auto &d) { d.struct_size = 1 << 20; }, TERN_STATUS_CORRUPT, "found 1048576"},
       {"version", [](auto &d) { d.compiler_version = nullptr; }, TERN_STATUS_CORRUPT,

@@ -19,7 +19,7 @@
 extern "C" {
 #endif
 
-#define TERN_ABI_VERSION 5u
+#define TERN_ABI_VERSION 6u
 
 /* CPU features a variant needs, and a CPU has. */
 #define TERN_CPU_X86_SSE41 (UINT64_C(1) << 0) /* SSSE3 and SSE4.1 */
@@ -84,6 +84,9 @@ typedef struct tern_frame {
      each row and the code has a screen (screened_bytes): outputs[0] is then memory of the call's
      own. */
   struct tern_best *best;
+  /* Bytes ahead of their use at which streams that are read once are asked for, into the first- and
+     into the second-level cache: whatever they are, results are the same. */
+  int64_t near_ahead, far_ahead;
 } tern_frame_t;
 
 /* What one thread found of the largest logit. The caller sets logit to -infinity, id to -1 and
@@ -142,6 +145,7 @@ typedef struct tern_matmul_args {
   int64_t row_scales_stride, scale_groups, scale_bytes;
   const float *gate;
   int64_t gate_stride;
+  int64_t near_ahead, far_ahead; /* as the frame's */
 } tern_matmul_args_t;
 typedef void (*tern_matmul_fn)(const tern_matmul_args_t *args);
 
