@@ -23,10 +23,10 @@ namespace tern {
 llvm::Error runPasses(mlir::ModuleOp module, const CompileOptions &options, llvm::StringRef what,
                       llvm::function_ref<llvm::Error(mlir::PassManager &)> build);
 
-/// From the import stage to the stage "packed", in place.
 /// What `options.sparse` means for `options.targets`.
 llvm::Expected<bool> skipsZeros(const CompileOptions &options);
 
+/// From the import stage to the stage "packed", in place.
 llvm::Error preparePacked(const CompileInput &input, const CompileOptions &options);
 
 /// Numbers the ops of a packed module if `options` ask for probes.
